@@ -1,0 +1,67 @@
+# `make help` lists the targets.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup quickstart test test-data lint gpu clean check-python
+
+# TensorFlow's information messages hide the lines that matter; warnings and errors stay.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+VENV_PYTHON := .venv/bin/python
+RUFF := .venv/bin/ruff
+STAMP := .venv/installed
+
+# Each candidate is run: a name on the PATH may be a shim with no interpreter behind it.
+IS_SUPPORTED := import sys; sys.exit(not (3, 9) <= sys.version_info < (3, 12))
+CANDIDATES := $(VENV_PYTHON) python3.11 python3.10 python3.9 python3
+ifeq ($(PYTHON),)
+PYTHON := $(shell for candidate in $(CANDIDATES); do \
+	"$$candidate" -c '$(IS_SUPPORTED)' 2>/dev/null && echo "$$candidate" && break; done)
+endif
+IS_PYTHON_SUPPORTED = $(shell "$(PYTHON)" -c '$(IS_SUPPORTED)' 2>/dev/null && echo yes)
+FOUND = $(shell for candidate in $(or $(PYTHON),python3); do \
+	version=$$("$$candidate" --version 2>/dev/null) && echo "$$version ($$candidate)" || echo "no $$candidate that runs"; done)
+
+help:
+	@echo 'make quickstart  set up .venv, then train a controller on the digits'
+	@echo 'make test        format, lint and the tests that need no data set'
+	@echo 'make test-data   the tests on real data, which TFDS_DATA_DIR must hold'
+	@echo 'make lint        format and lint alone'
+	@echo 'make setup       .venv with the locked packages; PYTHON=python3.9 picks the interpreter of a new .venv'
+	@echo 'make gpu         replace the TensorFlow in .venv by the one with CUDA (Linux, NVIDIA)'
+	@echo 'make clean       remove .venv, caches and build files; runs/ stays'
+
+setup: $(STAMP)
+
+check-python:
+	$(if $(IS_PYTHON_SUPPORTED),@:,$(error Python 3.9, 3.10 or 3.11 is needed; found $(FOUND)))
+
+# pip is tested for, because a venv that failed half-way has a python and no pip.
+$(STAMP): requirements.txt setup.py | check-python
+	test -x .venv/bin/pip || "$(PYTHON)" -m venv --clear .venv
+	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+quickstart: setup
+	$(VENV_PYTHON) -m learned_lr.train --gin_file=gin/train/digits_cnn.gin
+
+lint: setup
+	$(RUFF) format --check .
+	$(RUFF) check .
+
+test: lint
+	$(VENV_PYTHON) -m pytest
+
+test-data: setup
+	@test -d "$$TFDS_DATA_DIR" || { echo 'TFDS_DATA_DIR must name a folder with prepared data sets' >&2; exit 1; }
+	$(VENV_PYTHON) -m pytest -m slow
+
+# Both packages own the same files, so one must go first. requirements.txt holds the other versions still.
+gpu: setup
+	$(VENV_PYTHON) -m pip uninstall --quiet --yes tensorflow-cpu
+	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -c requirements.txt 'tensorflow[and-cuda]==2.15.1'
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache
+	find official_resnet learned_lr tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,192 @@
+"""The training of a network as a TF-Agents environment: the action scales the learning rate."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+from tf_agents.environments import py_environment
+from tf_agents.specs import array_spec
+from tf_agents.trajectories import time_step as ts
+
+import gin
+from learned_lr.control.actions import LearningRateScaling
+from learned_lr.control.observations import (
+    FEATURES,
+    ObservationBuilder,
+    ObservationSpec,
+)
+from learned_lr.trainees import episode as episodes
+
+REWARDS = ("validation_loss", "log_validation_loss")
+# A loss of 0 would give an infinite logarithm.
+_LOSS_FLOOR = 1e-6
+
+
+@gin.register("environment")
+@dataclasses.dataclass(frozen=True)
+class EnvironmentConfig:
+    """What the controller sees, does and earns; plain values.
+
+    Attributes:
+      features: the observation's features, in order.
+      transform: 'raw', 'log' or 'relative', see `ObservationSpec`.
+      reward: 'validation_loss', minus the validation loss (the paper's), or
+        'log_validation_loss', minus its logarithm.
+      initial_learning_rate: the rate that the first decision scales.
+      max_scale: the largest factor of one decision.
+      min_learning_rate: lower bound of the learning rate.
+      max_learning_rate: upper bound of the learning rate.
+      act_before_first_interval: True, the untrained network is observed and the first
+        decision scales the initial rate; False, the first interval runs at it.
+    """
+
+    features: tuple[str, ...] = FEATURES + ("progress",)
+    transform: str = "log"
+    reward: str = "log_validation_loss"
+    initial_learning_rate: float = 1e-3
+    max_scale: float = 1.5
+    min_learning_rate: float = 1e-7
+    max_learning_rate: float = 1.0
+    act_before_first_interval: bool = True
+
+    def __post_init__(self):
+        object.__setattr__(self, "features", tuple(self.features))
+        if self.reward not in REWARDS:
+            raise ValueError(
+                f"Expected environment.reward to be one of {list(REWARDS)}, found "
+                f"{self.reward!r}."
+            )
+        low, high = self.min_learning_rate, self.max_learning_rate
+        if not low <= self.initial_learning_rate <= high:
+            raise ValueError(
+                f"Expected environment.initial_learning_rate in [{low!r}, {high!r}], found "
+                f"{self.initial_learning_rate!r}."
+            )
+        self.scaling()
+        self.observation_spec(1.0)
+
+    def scaling(self) -> LearningRateScaling:
+        """Returns how an action changes the learning rate."""
+        return LearningRateScaling(
+            self.max_scale, self.min_learning_rate, self.max_learning_rate
+        )
+
+    def observation_spec(self, max_loss: float) -> ObservationSpec:
+        """Returns the observation spec of a task whose losses are capped at `max_loss`."""
+        return ObservationSpec(
+            self.features,
+            self.transform,
+            max_loss,
+            self.min_learning_rate,
+            self.max_learning_rate,
+        )
+
+
+class LearningRateEnvironment(py_environment.PyEnvironment):
+    """Trains one network an episode; the agent scales its learning rate every interval.
+
+    Observation: float32 `[num_features]`, bounded, see `ObservationSpec`. Action: float32
+    scalar in [-1, 1], the exponent of `max_scale`; values outside are clipped, as a Gaussian
+    policy has no bounds. Reward: minus the validation loss (or its logarithm) after the
+    interval. The episode ends with the task's budget, by termination (discount 0): the
+    budget is part of the task.
+
+    Each episode has a seed of its own: `seed(n)` makes the next episode use `n`, and the
+    ones after it n + 1, n + 2, ...
+    """
+
+    def __init__(self, task, config: EnvironmentConfig | None = None, seed: int = 0):
+        """Builds the trainee, or takes the one this process has for the task.
+
+        Args:
+          task: a task.
+          config: what is observed, done and earned.
+          seed: the seed of the first episode.
+        """
+        super().__init__(handle_auto_reset=True)
+        self.task = task
+        self.config = config or EnvironmentConfig()
+        self._trainee = episodes.trainee_for(task)
+        self._scaling = self.config.scaling()
+        spec = self.config.observation_spec(self._trainee.loss_cap)
+        self._builder = ObservationBuilder(spec)
+        minimum, maximum = spec.bounds()
+        self._observation_spec = array_spec.BoundedArraySpec(
+            minimum.shape, np.float32, minimum, maximum, name="observation"
+        )
+        self._action_spec = array_spec.BoundedArraySpec(
+            (), np.float32, -1.0, 1.0, name="log_scale"
+        )
+        cap = self._trainee.loss_cap
+        bounds = self._reward_of(cap), self._reward_of(0.0)
+        self._reward_spec = array_spec.BoundedArraySpec(
+            (), np.float32, min(bounds), max(bounds), name="reward"
+        )
+        self._next_seed = seed
+        self._recorder = None
+
+    def observation_spec(self):
+        """The bounds of each feature, in the order of `config.features`."""
+        return self._observation_spec
+
+    def action_spec(self):
+        """A scalar in [-1, 1]."""
+        return self._action_spec
+
+    def reward_spec(self):
+        """A scalar between the reward of a diverged run and that of no loss at all."""
+        return self._reward_spec
+
+    def seed(self, seed: int) -> None:
+        """Makes the next episode use this seed."""
+        self._next_seed = int(seed)
+
+    def episode(self, test: bool = False) -> episodes.Episode:
+        """Returns the present episode so far; with `test`, tests its best weights.
+
+        Raises:
+          ValueError: before the first reset.
+        """
+        if self._recorder is None:
+            raise ValueError("Expected reset() before episode(), found no episode.")
+        return self._recorder.episode(*([self._trainee.test()] if test else []))
+
+    def _reset(self):
+        self._trainee.reset(self._next_seed)
+        self._recorder = episodes.EpisodeRecorder(self._next_seed)
+        self._next_seed += 1
+        self._num_steps = 0
+        self._learning_rate = float(self.config.initial_learning_rate)
+        self._measurement = self._trainee.measure()
+        self._builder.start(self._measurement, self._learning_rate)
+        if not self.config.act_before_first_interval:
+            self._run_interval()
+        return ts.restart(self._observation())
+
+    def _step(self, action):
+        self._learning_rate = self._scaling.next_learning_rate(
+            self._learning_rate, action
+        )
+        self._run_interval()
+        reward = np.float32(self._reward_of(self._measurement.validation_loss))
+        if self._num_steps >= self.task.num_trainee_steps:
+            return ts.termination(self._observation(), reward)
+        return ts.transition(self._observation(), reward)
+
+    def _run_interval(self):
+        if self._num_steps == 0:
+            self._recorder.add(0, self._learning_rate, self._measurement)
+        self._measurement = self._trainee.train(self._learning_rate)
+        self._num_steps += self.task.trainee_steps_per_action
+        self._recorder.add(self._num_steps, self._learning_rate, self._measurement)
+
+    def _observation(self):
+        progress = self._num_steps / self.task.num_trainee_steps
+        return self._builder.build(self._measurement, self._learning_rate, progress)
+
+    def _reward_of(self, validation_loss):
+        if self.config.reward == "log_validation_loss":
+            return -math.log(max(validation_loss, _LOSS_FLOOR))
+        return -validation_loss

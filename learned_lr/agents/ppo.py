@@ -1,0 +1,378 @@
+"""The PPO agent that trains a controller, its update from collected episodes, and its export."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tf_agents.agents.ppo import ppo_clip_agent
+from tf_agents.networks import (
+    actor_distribution_network,
+    actor_distribution_rnn_network,
+    normal_projection_network,
+    value_network,
+)
+from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import time_step as ts
+from tf_agents.trajectories import trajectory as trajectories
+from tf_agents.utils import common
+
+import gin
+from learned_lr.agents.collection import CollectedEpisode
+from learned_lr.agents.environment import EnvironmentConfig
+from learned_lr.control.controller import NETWORKS, Controller, ControllerSpec
+
+ACTIVATIONS = ("tanh", "relu")
+REWARD_NORMALIZATIONS = ("centered", "scaled")
+
+
+@gin.register("ppo")
+@dataclasses.dataclass(frozen=True)
+class PPOConfig:
+    """Hyperparameters of PPO; plain values.
+
+    Attributes:
+      actor: 'mlp', one hidden layer, or 'lstm', one LSTM layer (paper, section 3.3).
+      num_units: width of that layer and of the critic's hidden layer.
+      activation: 'tanh' or 'relu', of the hidden layers.
+      actor_learning_rate: Adam's rate for the actor (paper: 1e-3).
+      critic_learning_rate: Adam's rate for the critic (paper: 5e-3).
+      importance_ratio_clipping: the epsilon of the paper's equation 1.
+      discount_factor: gamma of the returns.
+      lambda_value: lambda of generalised advantage estimation.
+      num_epochs: gradient steps an update takes over all its episodes.
+      initial_action_deviation: standard deviation of the first policy, in action units.
+      entropy_regularization: weight of the entropy bonus.
+      reward_normalization: 'centered', rewards minus their running mean over their running
+        deviation; 'scaled', TF-Agents' own, which only scales. All episodes have the same
+        length, so centring doesn't move the optimum; it spares the critic the offset.
+    """
+
+    actor: str = "mlp"
+    num_units: int = 32
+    activation: str = "tanh"
+    actor_learning_rate: float = 1e-3
+    critic_learning_rate: float = 5e-3
+    importance_ratio_clipping: float = 0.2
+    discount_factor: float = 0.99
+    lambda_value: float = 0.95
+    num_epochs: int = 25
+    initial_action_deviation: float = 0.35
+    entropy_regularization: float = 0.0
+    reward_normalization: str = "centered"
+
+    def __post_init__(self):
+        for name, choices in (
+            ("actor", NETWORKS),
+            ("activation", ACTIVATIONS),
+            ("reward_normalization", REWARD_NORMALIZATIONS),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"Expected ppo.{name} to be one of {list(choices)}, found "
+                    f"{getattr(self, name)!r}."
+                )
+        for name in (
+            "num_units",
+            "actor_learning_rate",
+            "critic_learning_rate",
+            "importance_ratio_clipping",
+            "num_epochs",
+            "initial_action_deviation",
+        ):
+            if not getattr(self, name) > 0:
+                raise ValueError(
+                    f"Expected ppo.{name} > 0, found {getattr(self, name)!r}."
+                )
+
+
+class TwoRateAdam(tf.Module):
+    """Adam with one rate for the actor's variables and one for the critic's.
+
+    `PPOAgent` takes a single optimizer; this one sends each gradient to the Adam of its
+    variable. Both are in the checkpoint.
+    """
+
+    def __init__(self, actor_variables, critic_variables, config: PPOConfig):
+        super().__init__(name="two_rate_adam")
+        self._actor_variables = list(actor_variables)
+        self._critic_variables = list(critic_variables)
+        self.actor_adam = tf.keras.optimizers.Adam(
+            config.actor_learning_rate, jit_compile=False
+        )
+        self.critic_adam = tf.keras.optimizers.Adam(
+            config.critic_learning_rate, jit_compile=False
+        )
+        self.actor_adam.build(self._actor_variables)
+        self.critic_adam.build(self._critic_variables)
+
+    @property
+    def learning_rate(self):
+        """The actor's rate, for TF-Agents' summaries."""
+        return self.actor_adam.learning_rate
+
+    def apply_gradients(self, grads_and_vars):
+        """Applies each gradient with the Adam of its variable.
+
+        Raises:
+          ValueError: on a variable of neither network.
+        """
+        gradients = {variable.ref(): gradient for gradient, variable in grads_and_vars}
+        for adam, variables in (
+            (self.actor_adam, self._actor_variables),
+            (self.critic_adam, self._critic_variables),
+        ):
+            adam.apply_gradients([(gradients.pop(v.ref()), v) for v in variables])
+        if gradients:
+            names = [ref.deref().name for ref in gradients]
+            raise ValueError(
+                f"Expected variables of actor and critic only, found {names}."
+            )
+
+
+class RewardNormalizer(tf.Module):
+    """Running mean and deviation of all rewards so far (Welford's update, by batches)."""
+
+    def __init__(self):
+        super().__init__(name="reward_normalizer")
+        self.count = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+        self.mean = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+        self.sum_of_squares = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+
+    def update(self, rewards: np.ndarray) -> None:
+        """Takes in rewards of any shape."""
+        rewards = np.asarray(rewards, np.float64)
+        count, mean = float(self.count), float(self.mean)
+        total = count + rewards.size
+        difference = rewards.mean() - mean
+        self.mean.assign(mean + difference * rewards.size / total)
+        # M2 = M2_a + M2_b + (mean_b - mean_a)^2 n_a n_b / n
+        self.sum_of_squares.assign_add(
+            np.sum((rewards - rewards.mean()) ** 2)
+            + difference**2 * count * rewards.size / total
+        )
+        self.count.assign(total)
+
+    def normalize(self, rewards: np.ndarray) -> np.ndarray:
+        """Returns float32 rewards with the running mean taken off, in running deviations."""
+        variance = float(self.sum_of_squares) / max(float(self.count), 1.0)
+        return ((rewards - float(self.mean)) / np.sqrt(variance + 1e-8)).astype(
+            np.float32
+        )
+
+
+class PPOTrainer:
+    """A TF-Agents PPO agent: `update` learns from episodes, `controller` exports it.
+
+    Attributes:
+      checkpoint: a `tf.train.Checkpoint` of all that an update reads or writes.
+    """
+
+    def __init__(
+        self,
+        config: PPOConfig,
+        environment_config: EnvironmentConfig,
+        task,
+        loss_cap: float,
+        seed: int,
+    ):
+        """Builds networks, optimizers and normalisers from a seed.
+
+        Args:
+          config: PPO's hyperparameters.
+          environment_config: the environment's configuration.
+          task: the task, for its name and budget.
+          loss_cap: the cap of the task's losses, which bounds the observations.
+          seed: int >= 0, of the initial weights.
+        """
+        tf.keras.utils.set_random_seed(seed)
+        self._config, self._environment_config = config, environment_config
+        self._task = task
+        self._spec = environment_config.observation_spec(loss_cap)
+        minimum, maximum = self._spec.bounds()
+        observation_spec = tensor_spec.BoundedTensorSpec(
+            minimum.shape, tf.float32, minimum, maximum, name="observation"
+        )
+        action_spec = tensor_spec.BoundedTensorSpec((), tf.float32, -1, 1, "log_scale")
+        self._actor = _actor_network(config, observation_spec, action_spec)
+        critic = value_network.ValueNetwork(
+            observation_spec,
+            fc_layer_params=(config.num_units,),
+            activation_fn=tf.keras.activations.get(config.activation),
+        )
+        self._actor.create_variables()
+        critic.create_variables()
+        self.optimizer = TwoRateAdam(
+            self._actor.trainable_weights, critic.trainable_weights, config
+        )
+        self.reward_normalizer = RewardNormalizer()
+        self.agent = ppo_clip_agent.PPOClipAgent(
+            ts.time_step_spec(observation_spec),
+            action_spec,
+            optimizer=self.optimizer,
+            actor_net=self._actor,
+            value_net=critic,
+            importance_ratio_clipping=config.importance_ratio_clipping,
+            lambda_value=config.lambda_value,
+            discount_factor=config.discount_factor,
+            entropy_regularization=config.entropy_regularization,
+            num_epochs=config.num_epochs,
+            use_gae=True,
+            use_td_lambda_return=True,
+            normalize_rewards=config.reward_normalization == "scaled",
+            normalize_observations=True,
+            train_step_counter=tf.Variable(0, dtype=tf.int64, trainable=False),
+        )
+        self.agent.initialize()
+        self._train = common.function(self.agent.train)
+        self._num_updates = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.checkpoint = tf.train.Checkpoint(
+            agent=self.agent,
+            actor=self._actor,
+            critic=critic,
+            optimizer=self.optimizer,
+            reward_normalizer=self.reward_normalizer,
+            observation_normalizer=self.agent._observation_normalizer,
+            num_updates=self._num_updates,
+        )
+
+    def update(self, episodes: list[CollectedEpisode]) -> dict[str, float]:
+        """Runs one PPO update over episodes of one length.
+
+        Returns:
+          policy_loss, value_loss and entropy_loss of the last epoch, clip_fraction, kl (of
+          the new policy from the one that collected), action_deviation, and
+          explained_variance of the critic is not computed here.
+        """
+        rewards = np.stack([episode.rewards for episode in episodes])
+        if self._config.reward_normalization == "centered":
+            self.reward_normalizer.update(rewards)
+            rewards = self.reward_normalizer.normalize(rewards)
+        experience = _experience(episodes, rewards)
+        if not int(self._num_updates):
+            # The normaliser starts empty and would clip every feature; the ratio of PPO
+            # accounts for the change of policy between collecting and learning.
+            self.agent.update_observation_normalizer(experience.observation)
+        loss = self._train(experience)
+        self._num_updates.assign_add(1)
+        controller = self.controller()
+        return {
+            "policy_loss": float(loss.extra.policy_gradient_loss),
+            "value_loss": float(loss.extra.value_estimation_loss),
+            "entropy_loss": float(loss.extra.entropy_regularization_loss),
+            "clip_fraction": float(loss.extra.clip_fraction),
+            "kl": _kl(controller, episodes),
+            "action_deviation": controller.action_deviation,
+        }
+
+    def controller(self, provenance: dict[str, Any] | None = None) -> Controller:
+        """Exports the present policy with its normaliser."""
+        spec = ControllerSpec(
+            network=self._config.actor,
+            num_units=self._config.num_units,
+            activation=self._config.activation,
+            observation=self._spec,
+            scaling=self._environment_config.scaling(),
+            initial_learning_rate=self._environment_config.initial_learning_rate,
+            trainee_steps_per_action=self._task.trainee_steps_per_action,
+            num_trainee_steps=self._task.num_trainee_steps,
+            act_before_first_interval=self._environment_config.act_before_first_interval,
+            source_tasks=(self._task.name,),
+            provenance=provenance or {},
+        )
+        return Controller(spec, self._weights())
+
+    def _weights(self):
+        *network, action_kernel, action_bias, deviation_bias = [
+            v.numpy() for v in self._actor.variables
+        ]
+        names = {
+            "mlp": ("hidden_kernel", "hidden_bias"),
+            "lstm": ("lstm_kernel", "lstm_recurrent_kernel", "lstm_bias"),
+        }[self._config.actor]
+        (mean,), (variance,) = (
+            self.agent._observation_normalizer._get_mean_var_estimates()
+        )
+        return {
+            **dict(zip(names, network)),
+            "action_kernel": action_kernel,
+            "action_bias": action_bias,
+            "action_deviation": np.logaddexp(np.float32(0), deviation_bias),
+            "normalizer_mean": mean.numpy(),
+            "normalizer_variance": variance.numpy(),
+        }
+
+
+def _actor_network(config, observation_spec, action_spec):
+    def projection(spec):
+        # softplus(bias) is the deviation; it doesn't depend on the observation.
+        bias = np.log(np.expm1(config.initial_action_deviation))
+        return normal_projection_network.NormalProjectionNetwork(
+            spec, std_bias_initializer_value=bias
+        )
+
+    if config.actor == "lstm":
+        return actor_distribution_rnn_network.ActorDistributionRnnNetwork(
+            observation_spec,
+            action_spec,
+            input_fc_layer_params=None,
+            lstm_size=(config.num_units,),
+            output_fc_layer_params=None,
+            continuous_projection_net=projection,
+        )
+    return actor_distribution_network.ActorDistributionNetwork(
+        observation_spec,
+        action_spec,
+        fc_layer_params=(config.num_units,),
+        activation_fn=tf.keras.activations.get(config.activation),
+        continuous_projection_net=projection,
+    )
+
+
+def _experience(episodes, rewards):
+    """A `Trajectory` `[num_episodes, num_decisions + 1]` that ends in a boundary step."""
+    num_episodes, length = rewards.shape
+
+    def padded(rows, last=0.0):
+        rows = np.asarray(rows, np.float32)
+        return np.concatenate([rows, np.full((num_episodes, 1), last, np.float32)], 1)
+
+    middle = np.full(length - 1, ts.StepType.MID, np.int32)
+    first, last = [int(ts.StepType.FIRST)], [int(ts.StepType.LAST)]
+    step_type = np.concatenate([first, middle, last]).astype(np.int32)
+    next_step_type = np.concatenate([middle, last, first]).astype(np.int32)
+    discount = np.ones((num_episodes, length), np.float32)
+    discount[:, -1] = 0.0
+    deviations = np.asarray([[episode.deviation] * length for episode in episodes])
+    experience = trajectories.Trajectory(
+        step_type=np.tile(step_type, (num_episodes, 1)),
+        observation=np.stack([episode.observations for episode in episodes]),
+        action=padded([episode.actions for episode in episodes]),
+        policy_info={
+            "dist_params": {
+                "loc": padded([episode.means for episode in episodes]),
+                "scale": padded(deviations, last=1.0),
+            }
+        },
+        next_step_type=np.tile(next_step_type, (num_episodes, 1)),
+        reward=padded(rewards),
+        discount=padded(discount, last=1.0),
+    )
+    return tf.nest.map_structure(tf.convert_to_tensor, experience)
+
+
+def _kl(controller, episodes):
+    """Mean KL(old || new) over all decisions, of Gaussians.
+
+    log(s1 / s0) + (s0^2 + (m0 - m1)^2) / (2 s1^2) - 1/2
+    """
+    new, terms = controller.action_deviation, []
+    for episode in episodes:
+        state, old = controller.initial_state(), episode.deviation
+        for observation, mean in zip(episode.observations, episode.means):
+            new_mean, state = controller.act(observation, state)
+            shift = (old**2 + (mean - new_mean) ** 2) / (2 * new**2)
+            terms.append(np.log(new / old) + shift - 0.5)
+    return float(np.mean(terms))

@@ -1,0 +1,1 @@
+"""What a user of a trained controller needs: numpy only."""

@@ -1,0 +1,288 @@
+"""A trained controller as data: saved, loaded and run with numpy alone, beside any training framework."""
+
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from learned_lr.control.actions import LearningRateScaling
+from learned_lr.control.observations import ObservationSpec
+
+FORMAT_VERSION = 1
+NETWORKS = ("mlp", "lstm")
+_ACTIVATIONS = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0)}
+# TF-Agents' TensorNormalizer.normalize: its variance epsilon and its clipping of the normalised observation.
+_VARIANCE_EPSILON = np.float32(1e-3)
+_NORMALIZED_CLIP = np.float32(5.0)
+
+_SPEC_FILE = "spec.json"
+_WEIGHTS_FILE = "weights.npz"
+
+
+class ControllerError(ValueError):
+    """A controller folder that can't be used: what was expected and what was found."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ControllerSpec:
+    """Everything but the weights that a controller needs to act, and where it comes from.
+
+    Attributes:
+      network: 'mlp' (one hidden layer) or 'lstm' (one LSTM layer).
+      num_units: int, the width of that layer.
+      activation: 'tanh' or 'relu', the activation of the MLP's hidden layer.
+      observation: the features and transforms it was trained on.
+      scaling: how its action changes the learning rate.
+      initial_learning_rate: float, the rate an episode started from in training.
+      trainee_steps_per_action: int, trainee steps between two decisions in training.
+      num_trainee_steps: int, trainee steps of an episode in training.
+      act_before_first_interval: bool, whether it decides on the untrained network already; if not, the first interval
+        runs at the initial rate.
+      source_tasks: names of the tasks it was trained on.
+      provenance: JSON-able facts about the training (versions, seeds, validation loss, configuration).
+    """
+
+    network: str
+    num_units: int
+    activation: str
+    observation: ObservationSpec
+    scaling: LearningRateScaling
+    initial_learning_rate: float
+    trainee_steps_per_action: int
+    num_trainee_steps: int
+    act_before_first_interval: bool = True
+    source_tasks: tuple[str, ...] = ()
+    provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        object.__setattr__(self, "source_tasks", tuple(self.source_tasks))
+        if self.network not in NETWORKS:
+            raise ControllerError(
+                f"Expected network to be one of {list(NETWORKS)}, found {self.network!r}."
+            )
+        if self.activation not in _ACTIVATIONS:
+            raise ControllerError(
+                f"Expected activation to be one of {list(_ACTIVATIONS)}, found {self.activation!r}."
+            )
+
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Returns the shape of each float32 weight by its name."""
+        features, units = len(self.observation.features), self.num_units
+        shapes = {"normalizer_mean": (features,), "normalizer_variance": (features,)}
+        if self.network == "mlp":
+            shapes.update(hidden_kernel=(features, units), hidden_bias=(units,))
+        else:
+            # Gates in Keras' order: input, forget, cell, output.
+            shapes.update(
+                lstm_kernel=(features, 4 * units),
+                lstm_recurrent_kernel=(units, 4 * units),
+                lstm_bias=(4 * units,),
+            )
+        shapes.update(action_kernel=(units, 1), action_bias=(1,), action_deviation=(1,))
+        return shapes
+
+
+class Controller:
+    """Maps observations to actions: the greedy policy, and the deviation it explored with in training.
+
+    Example:
+      controller = Controller.load('results/controller')
+      state = controller.initial_state()
+      action, state = controller.act(observation, state)
+    """
+
+    def __init__(self, spec: ControllerSpec, weights: dict[str, np.ndarray]):
+        """Checks and keeps the weights.
+
+        Args:
+          spec: the spec that goes with the weights.
+          weights: float32 arrays by name, as `spec.weight_shapes()` says.
+
+        Raises:
+          ControllerError: on a missing, unknown, wrongly shaped or non-finite weight.
+        """
+        shapes = spec.weight_shapes()
+        if set(weights) != set(shapes):
+            raise ControllerError(
+                f"Expected weights named {sorted(shapes)}, found {sorted(weights)}."
+            )
+        for name, shape in shapes.items():
+            if weights[name].shape != shape:
+                raise ControllerError(
+                    f"Expected weight {name!r} of shape {shape}, found {weights[name].shape}."
+                )
+            if not np.all(np.isfinite(weights[name])):
+                raise ControllerError(
+                    f"Expected finite values in weight {name!r}, found NaN or infinity."
+                )
+        self.spec = spec
+        self.weights = {name: np.asarray(weights[name], np.float32) for name in shapes}
+
+    @property
+    def action_deviation(self) -> float:
+        """The standard deviation of the action in training, in action units."""
+        return float(self.weights["action_deviation"][0])
+
+    def initial_state(self):
+        """Returns the state at the start of an episode: () for an MLP, (hidden, cell) of zeros for an LSTM."""
+        if self.spec.network == "mlp":
+            return ()
+        return (
+            np.zeros(self.spec.num_units, np.float32),
+            np.zeros(self.spec.num_units, np.float32),
+        )
+
+    def act(self, observation: np.ndarray, state=()) -> tuple[float, Any]:
+        """Returns (action, next state): the mean action in [-1, 1] of the policy.
+
+        Args:
+          observation: float32 `[num_features]`, as an `ObservationBuilder` of this spec builds it.
+          state: what `initial_state` or the call before returned.
+
+        Raises:
+          ControllerError: if the observation has another shape.
+        """
+        weights, num_features = self.weights, len(self.spec.observation.features)
+        observation = np.asarray(observation, np.float32)
+        if observation.shape != (num_features,):
+            raise ControllerError(
+                f"Expected an observation of shape ({num_features},), found {observation.shape}."
+            )
+        deviation = np.sqrt(weights["normalizer_variance"] + _VARIANCE_EPSILON)
+        inputs = np.clip(
+            (observation - weights["normalizer_mean"]) / deviation,
+            -_NORMALIZED_CLIP,
+            _NORMALIZED_CLIP,
+        )
+        if self.spec.network == "mlp":
+            hidden = _ACTIVATIONS[self.spec.activation](
+                inputs @ weights["hidden_kernel"] + weights["hidden_bias"]
+            )
+        else:
+            hidden, cell = self._lstm(inputs, *state)
+            state = (hidden, cell)
+        mean = np.tanh(hidden @ weights["action_kernel"] + weights["action_bias"])
+        return float(mean[0]), state
+
+    def _lstm(self, inputs, hidden, cell):
+        weights = self.weights
+        gates = (
+            inputs @ weights["lstm_kernel"]
+            + hidden @ weights["lstm_recurrent_kernel"]
+            + weights["lstm_bias"]
+        )
+        input_gate, forget_gate, candidate, output_gate = np.split(gates, 4)
+        # c' = f c + i tanh(g); h' = o tanh(c')
+        cell = _sigmoid(forget_gate) * cell + _sigmoid(input_gate) * np.tanh(candidate)
+        return _sigmoid(output_gate) * np.tanh(cell), cell
+
+    def files(self) -> dict[str, bytes]:
+        """Returns the artifact's files by name; the same controller always gives the same bytes."""
+        weights = _npz_bytes(self.weights)
+        document = dict(dataclasses.asdict(self.spec), format_version=FORMAT_VERSION)
+        document["weights_sha256"] = hashlib.sha256(weights).hexdigest()
+        text = json.dumps(document, indent=2, sort_keys=True) + "\n"
+        return {_WEIGHTS_FILE: weights, _SPEC_FILE: text.encode()}
+
+    def save(self, directory: str) -> None:
+        """Writes `spec.json` and `weights.npz` into a folder, which is made if it isn't there."""
+        os.makedirs(directory, exist_ok=True)
+        for name, content in self.files().items():
+            with open(os.path.join(directory, name), "wb") as file:
+                file.write(content)
+
+    @classmethod
+    def load(cls, directory: str) -> "Controller":
+        """Reads a controller folder.
+
+        Raises:
+          ControllerError: if a file is missing, truncated, of another version, or doesn't fit the other.
+        """
+        document = _read_spec(os.path.join(directory, _SPEC_FILE))
+        path = os.path.join(directory, _WEIGHTS_FILE)
+        try:
+            with open(path, "rb") as file:
+                content = file.read()
+        except OSError as error:
+            raise ControllerError(
+                f"Expected a controller with a file {path}, found none: {error.strerror}."
+            ) from error
+        found = hashlib.sha256(content).hexdigest()
+        if found != document["weights_sha256"]:
+            raise ControllerError(
+                f"Expected {path} to have the SHA-256 {document['weights_sha256']} that its spec names, found {found}: "
+                "the file is truncated, damaged or of another controller."
+            )
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            weights = {name: archive[name] for name in archive.files}
+        return cls(_spec_from_document(document), weights)
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    # 1 / (1 + exp(-x)) = (1 + tanh(x / 2)) / 2, which never overflows.
+    return np.float32(0.5) * (1 + np.tanh(np.float32(0.5) * x))
+
+
+def _npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
+    """An npz archive without time stamps: `np.savez` would write the hour into the bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in sorted(arrays):
+            content = io.BytesIO()
+            np.lib.format.write_array(
+                content, np.ascontiguousarray(arrays[name]), allow_pickle=False
+            )
+            archive.writestr(
+                zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)),
+                content.getvalue(),
+            )
+    return buffer.getvalue()
+
+
+def _read_spec(path: str) -> dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            document = json.load(file)
+    except OSError as error:
+        raise ControllerError(
+            f"Expected a controller with a file {path}, found none: {error.strerror}."
+        ) from error
+    except ValueError as error:
+        raise ControllerError(
+            f"Expected JSON in {path}, found something else: {error}."
+        ) from error
+    version = document.get("format_version") if isinstance(document, dict) else None
+    if version != FORMAT_VERSION:
+        raise ControllerError(
+            f"Expected format_version {FORMAT_VERSION} in {path}, found {version!r}."
+        )
+    expected = {field.name for field in dataclasses.fields(ControllerSpec)} | {
+        "format_version",
+        "weights_sha256",
+    }
+    if set(document) != expected:
+        raise ControllerError(
+            f"Expected the entries {sorted(expected)} in {path}, found {sorted(document)}."
+        )
+    return document
+
+
+def _spec_from_document(document: dict[str, Any]) -> ControllerSpec:
+    values = {
+        name: value
+        for name, value in document.items()
+        if name not in ("format_version", "weights_sha256")
+    }
+    try:
+        values["observation"] = ObservationSpec(**values["observation"])
+        values["scaling"] = LearningRateScaling(**values["scaling"])
+        return ControllerSpec(**values)
+    except (TypeError, ValueError) as error:
+        raise ControllerError(
+            f"Expected a valid controller spec, found: {error}"
+        ) from error

@@ -1,0 +1,199 @@
+"""What a controller sees: measurements of a network in training, turned into a bounded feature vector. numpy only."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+# The seven features of the paper (section 2.2), in its order.
+FEATURES = (
+    "train_loss",
+    "validation_loss",
+    "prediction_variance",
+    "prediction_change_variance",
+    "final_kernel_mean",
+    "final_kernel_variance",
+    "learning_rate",
+)
+OPTIONAL_FEATURES = ("progress",)
+TRANSFORMS = ("raw", "log", "relative")
+
+# Below these values a logarithm says nothing: losses and variances of probabilities are noise there.
+_LOG_FLOOR = 1e-6
+# Bounds of the raw features whose range is not known from elsewhere; larger values are clipped.
+_MAX_PREDICTION_VARIANCE = 1e4
+_MAX_KERNEL_MEAN = 1e2
+_MAX_KERNEL_VARIANCE = 1e4
+_MAX_LOG_RATIO = 20.0
+
+
+class Measurement(NamedTuple):
+    """What one control interval of a training run gives; all values are Python floats.
+
+    Attributes:
+      train_loss: mean loss of the interval's minibatches (at reset: of the first minibatch, untrained).
+      validation_loss: mean loss over the validation images.
+      prediction_variance: variance of the predictions over validation images and classes.
+      prediction_change_variance: variance of their change since the measurement before; 0 at reset.
+      final_kernel_mean: mean of the final dense layer's kernel.
+      final_kernel_variance: variance of the final dense layer's kernel.
+      validation_accuracy: fraction of validation images classified correctly; NaN where there are no classes.
+      diverged: True once a loss or a weight was not finite; the losses are then the task's cap.
+    """
+
+    train_loss: float
+    validation_loss: float
+    prediction_variance: float
+    prediction_change_variance: float
+    final_kernel_mean: float
+    final_kernel_variance: float
+    validation_accuracy: float = math.nan
+    diverged: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class ObservationSpec:
+    """Which features a controller sees and how they are transformed.
+
+    Attributes:
+      features: names out of `FEATURES` and `OPTIONAL_FEATURES`. `progress` is the fraction of the budget used.
+      transform: 'raw', values as they are; 'log', logarithms of losses, variances and learning rate; 'relative',
+        logarithms of ratios: losses against the first measurement, the rate against the initial one, kernel moments
+        against their start; predictions as in 'log'. A relative view does not change with the scale of a task.
+      max_loss: float, losses are clipped to it (the cap of a diverged run).
+      min_learning_rate: float, lower bound of the learning rate.
+      max_learning_rate: float, upper bound of the learning rate.
+    """
+
+    features: tuple[str, ...] = FEATURES
+    transform: str = "log"
+    max_loss: float = 1e4
+    min_learning_rate: float = 1e-7
+    max_learning_rate: float = 1.0
+
+    def __post_init__(self):
+        object.__setattr__(self, "features", tuple(self.features))
+        known = FEATURES + OPTIONAL_FEATURES
+        unknown = [name for name in self.features if name not in known]
+        if (
+            unknown
+            or not self.features
+            or len(set(self.features)) != len(self.features)
+        ):
+            raise ValueError(
+                f"Expected distinct features out of {list(known)}, found {list(self.features)}."
+            )
+        if self.transform not in TRANSFORMS:
+            raise ValueError(
+                f"Expected transform to be one of {list(TRANSFORMS)}, found {self.transform!r}."
+            )
+        if not self.max_loss > 0:
+            raise ValueError(f"Expected max_loss > 0, found {self.max_loss!r}.")
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns (minimum, maximum), float32 `[num_features]` each: the range every observation lies in."""
+        low, high = zip(*(self._feature_bounds(name) for name in self.features))
+        return np.asarray(low, np.float32), np.asarray(high, np.float32)
+
+    def _feature_bounds(self, name):
+        raw = {
+            "train_loss": (0.0, self.max_loss),
+            "validation_loss": (0.0, self.max_loss),
+            "prediction_variance": (0.0, _MAX_PREDICTION_VARIANCE),
+            "prediction_change_variance": (0.0, _MAX_PREDICTION_VARIANCE),
+            "final_kernel_mean": (-_MAX_KERNEL_MEAN, _MAX_KERNEL_MEAN),
+            "final_kernel_variance": (0.0, _MAX_KERNEL_VARIANCE),
+            "learning_rate": (self.min_learning_rate, self.max_learning_rate),
+            "progress": (0.0, 1.0),
+        }[name]
+        if name == "progress" or self.transform == "raw":
+            return raw
+        if self.transform == "relative" and not name.startswith("prediction"):
+            return (-_MAX_LOG_RATIO, _MAX_LOG_RATIO)
+        if name == "final_kernel_mean":
+            return raw
+        floor = self.min_learning_rate if name == "learning_rate" else _LOG_FLOOR
+        return (math.log(floor), math.log(raw[1]))
+
+
+class ObservationBuilder:
+    """Turns measurements of one episode into observations; `start` begins an episode.
+
+    The relative transform remembers the episode's first measurement and initial learning rate; nothing else is kept.
+    """
+
+    def __init__(self, spec: ObservationSpec):
+        self.spec = spec
+        self._minimum, self._maximum = spec.bounds()
+        self._first: Measurement | None = None
+        self._initial_learning_rate = None
+
+    def start(self, measurement: Measurement, initial_learning_rate: float) -> None:
+        """Begins an episode: the relative features refer to this measurement and learning rate."""
+        self._first = measurement
+        self._initial_learning_rate = float(initial_learning_rate)
+
+    def build(
+        self, measurement: Measurement, learning_rate: float, progress: float
+    ) -> np.ndarray:
+        """Returns the observation, float32 `[num_features]`, within `spec.bounds()`.
+
+        Args:
+          measurement: the latest measurement.
+          learning_rate: float, the rate that was in force when it was taken.
+          progress: float in [0, 1], the fraction of the trainee steps done.
+
+        Raises:
+          ValueError: before `start`.
+        """
+        if self._first is None:
+            raise ValueError(
+                "Expected start() before build(): the episode has no first measurement."
+            )
+        values = dict(
+            measurement._asdict(), learning_rate=learning_rate, progress=progress
+        )
+        row = [
+            self._transformed(name, float(values[name])) for name in self.spec.features
+        ]
+        row = np.nan_to_num(
+            np.asarray(row, np.float64), nan=np.inf, posinf=np.inf, neginf=-np.inf
+        )
+        return np.clip(row, self._minimum, self._maximum).astype(np.float32)
+
+    def _transformed(self, name, value):
+        transform = self.spec.transform
+        if name == "progress" or transform == "raw":
+            return value
+        if transform == "relative":
+            if name == "learning_rate":
+                floor = self.spec.min_learning_rate
+                return _log_ratio(value, self._initial_learning_rate, floor)
+            if name.endswith("loss"):
+                return _log_ratio(value, self._first.validation_loss)
+            if name == "final_kernel_variance":
+                return _log_ratio(value, self._first.final_kernel_variance)
+            if name == "final_kernel_mean":
+                # In units of the kernel's standard deviation at the start.
+                deviation = math.sqrt(
+                    max(self._first.final_kernel_variance, _LOG_FLOOR)
+                )
+                return (value - self._first.final_kernel_mean) / deviation
+        if name == "final_kernel_mean":
+            return value
+        floor = self.spec.min_learning_rate if name == "learning_rate" else _LOG_FLOOR
+        return _log(value, floor)
+
+
+def _log(value: float, floor: float) -> float:
+    """log(value), held above the floor; NaN and infinity pass through."""
+    return value if math.isnan(value) else math.log(max(value, floor))
+
+
+def _log_ratio(value: float, reference: float, floor: float = _LOG_FLOOR) -> float:
+    """log(value / reference), with both held above the floor; NaN and infinity pass through."""
+    floor = min(floor, abs(reference)) or floor
+    return _log(value, floor) - _log(reference, floor)

@@ -1,0 +1,1 @@
+"""Jobs: long computations that leave a run directory and resume after a kill."""

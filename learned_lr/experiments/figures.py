@@ -1,0 +1,59 @@
+"""Figures of schedules and losses, with matplotlib alone. Reads episodes, never trains."""
+
+from __future__ import annotations
+
+import io
+
+import matplotlib.figure
+import numpy as np
+
+from learned_lr.trainees.episode import Episode
+
+
+def schedule_figure(
+    groups: dict[str, list[Episode]], title: str, highlight: str | None = None
+) -> matplotlib.figure.Figure:
+    """Draws learning rate and validation loss over trainee steps, both on log scales.
+
+    Args:
+      groups: episodes by schedule name; each group is drawn as its mean over seeds with a
+        band from its least to its greatest value.
+      title: the figure's title.
+      highlight: the group to draw thick.
+    """
+    figure = matplotlib.figure.Figure(figsize=(10, 4), layout="constrained")
+    rates, losses = figure.subplots(1, 2)
+    for name, episodes in groups.items():
+        width = 2.5 if name == highlight else 1.2
+        steps = episodes[0].column("trainee_step")
+        # A row's rate is that of the interval that ends at its step.
+        rate = np.stack([e.column("learning_rate") for e in episodes])
+        rates.plot(
+            steps[:-1],
+            rate[:, 1:].mean(axis=0),
+            drawstyle="steps-post",
+            linewidth=width,
+            label=name,
+        )
+        loss = np.stack([e.column("validation_loss") for e in episodes])
+        (line,) = losses.plot(steps, loss.mean(axis=0), linewidth=width, label=name)
+        losses.fill_between(
+            steps,
+            loss.min(axis=0),
+            loss.max(axis=0),
+            alpha=0.15,
+            color=line.get_color(),
+        )
+    for axes, label in ((rates, "learning rate"), (losses, "validation loss")):
+        axes.set(xlabel="trainee step", ylabel=label, yscale="log")
+        axes.grid(alpha=0.3, which="both")
+    rates.legend(fontsize="small")
+    figure.suptitle(title)
+    return figure
+
+
+def png(figure: matplotlib.figure.Figure) -> bytes:
+    """Returns the figure as a PNG file, without a time stamp."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    return buffer.getvalue()

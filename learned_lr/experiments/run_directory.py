@@ -1,0 +1,240 @@
+"""Everything one job leaves behind: file names, atomic writes, tables, lock and provenance."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import fcntl
+import importlib.metadata
+import io
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+CONFIG_FILE = "operative_config.gin"
+RUN_FILE = "run.json"
+_LOCK_FILE = "lock"
+# Bindings that change how fast a run goes, not what it computes.
+_FREE_BINDINGS = ("workers.num_workers",)
+
+
+class RunDirectoryError(RuntimeError):
+    """A run directory that this job can't use: what was expected and what was found."""
+
+
+class RunDirectory:
+    """One job's folder. All writes are atomic: a file is whole, or it isn't there."""
+
+    def __init__(self, path: str):
+        """Makes the folder and takes its lock for the life of this process.
+
+        Raises:
+          RunDirectoryError: if another process holds it.
+        """
+        self.path = os.path.abspath(path)
+        os.makedirs(self.path, exist_ok=True)
+        self._lock = open(self.file(_LOCK_FILE), "a+", encoding="utf-8")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.seek(0)
+            holder = self._lock.read().strip() or "unknown"
+            self._lock.close()
+            raise RunDirectoryError(
+                f"Expected {self.path} to be free, found it held by process {holder}."
+            ) from error
+        self._lock.truncate(0)
+        self._lock.write(f"{os.getpid()} on {platform.node()}\n")
+        self._lock.flush()
+
+    def close(self) -> None:
+        """Gives the lock back."""
+        self._lock.close()
+
+    def file(self, *names: str) -> str:
+        """Returns the path of a file in the directory."""
+        return os.path.join(self.path, *names)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes a file atomically: temporary file, fsync, rename."""
+        path = self.file(name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        temporary = f"{path}.tmp"
+        try:
+            with open(temporary, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except OSError:
+            if os.path.exists(temporary):
+                os.remove(temporary)
+            raise
+
+    def read(self, name: str) -> bytes | None:
+        """Returns a file's content, None if it isn't there."""
+        try:
+            with open(self.file(name), "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
+
+    def save_controller(self, name: str, controller) -> None:
+        """Writes a controller folder; its spec, written last, names the weights' hash."""
+        for file_name, content in controller.files().items():
+            self.write(os.path.join(name, file_name), content)
+
+    def run_record(self) -> dict[str, Any]:
+        """Returns what `run.json` holds, empty if there is none yet."""
+        content = self.read(RUN_FILE)
+        return json.loads(content) if content else {}
+
+    def begin(self, operative_config: str, seeds: dict[str, Any]) -> None:
+        """Writes the config and the provenance, or checks that they are of the same run.
+
+        Raises:
+          RunDirectoryError: if the directory holds a run of another config; names the
+            bindings that differ.
+        """
+        found = self.read(CONFIG_FILE)
+        if found is not None:
+            differences = config_differences(found.decode(), operative_config)
+            if differences:
+                raise RunDirectoryError(
+                    f"Expected {self.path} to hold a run of this config, found another: "
+                    + "; ".join(differences)
+                    + ". Choose another --root_dir, or the same bindings."
+                )
+        record = self.run_record()
+        record.update(
+            command=command(),
+            commit=_commit(),
+            versions=_versions(),
+            seeds=seeds,
+            status="running",
+        )
+        record.setdefault("start", _now())
+        self.write(CONFIG_FILE, operative_config.encode())
+        self.write_record(record)
+
+    def finish(self, **results: Any) -> None:
+        """Marks the run as finished, with its results."""
+        record = self.run_record()
+        record.update(status="finished", end=_now(), results=results)
+        self.write_record(record)
+
+    def write_record(self, record: dict[str, Any]) -> None:
+        """Writes `run.json`."""
+        self.write(
+            RUN_FILE, (json.dumps(record, indent=2, sort_keys=True) + "\n").encode()
+        )
+
+
+class Table:
+    """A CSV table that grows a row at a time and can be cut back to a checkpoint."""
+
+    def __init__(self, run: RunDirectory, name: str, columns: tuple[str, ...]):
+        self._run, self._name, self.columns = run, name, columns
+
+    def rows(self) -> list[dict[str, str]]:
+        """Returns the whole rows, in order; a line torn by a kill doesn't count."""
+        content = (self._run.read(self._name) or b"").decode()
+        whole = content[: content.rfind("\n") + 1]
+        return list(csv.DictReader(io.StringIO(whole)))
+
+    def append(self, row: dict[str, Any]) -> None:
+        """Adds a row and waits until it is on the disk.
+
+        Raises:
+          ValueError: if the row's columns are not the table's.
+        """
+        if set(row) != set(self.columns):
+            raise ValueError(
+                f"Expected the columns {self.columns} in {self._name}, found {sorted(row)}."
+            )
+        path = self._run.file(self._name)
+        if not os.path.exists(path):
+            self._run.write(self._name, _csv_line(self.columns))
+        with open(path, "ab") as file:
+            file.write(_csv_line([_cell(row[name]) for name in self.columns]))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def keep(self, condition: Callable[[dict[str, str]], bool]) -> None:
+        """Keeps the rows that meet a condition, to the letter."""
+        if self._run.read(self._name) is None:
+            return
+        kept = [row for row in self.rows() if condition(row)]
+        lines = [_csv_line(self.columns)]
+        lines += [_csv_line([row[name] for name in self.columns]) for row in kept]
+        self._run.write(self._name, b"".join(lines))
+
+
+def config_differences(expected: str, found: str) -> list[str]:
+    """Returns 'binding: a there, b here' for each binding that differs between configs."""
+    there, here = _bindings(expected), _bindings(found)
+    return [
+        f"{name} is {there.get(name, 'not bound')} there and "
+        f"{here.get(name, 'not bound')} here"
+        for name in sorted({*there, *here})
+        if there.get(name) != here.get(name) and name not in _FREE_BINDINGS
+    ]
+
+
+def command() -> str:
+    """Returns the command line of this process, as one would type it."""
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    program = f"-m {spec.name}" if spec is not None else sys.argv[0]
+    return " ".join(["python", program, *sys.argv[1:]])
+
+
+def _bindings(config):
+    """Parses 'name = value' lines of a gin config; values may go on in indented lines."""
+    joined = re.sub(r"\\\n\s*", " ", config)
+    joined = re.sub(r"\n\s+", " ", joined)
+    matches = re.findall(r"^([\w./]+) = *(.*)$", joined, flags=re.MULTILINE)
+    return {name: " ".join(value.split()) for name, value in matches}
+
+
+def _csv_line(cells) -> bytes:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(cells)
+    return buffer.getvalue().encode()
+
+
+def _cell(value):
+    # repr of a float is its shortest exact form: the same bits give the same bytes.
+    return repr(float(value)) if isinstance(value, float) else value
+
+
+def _now():
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
+def _commit():
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    try:
+        return subprocess.run(
+            ["git", "-C", root, "describe", "--always", "--dirty"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _versions():
+    versions = {"python": platform.python_version()}
+    for name in ("learned_lr", "tensorflow", "tensorflow-cpu", "tf-agents", "numpy"):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions

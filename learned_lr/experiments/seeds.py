@@ -1,0 +1,35 @@
+"""Which seeds serve which purpose. The ranges never meet, so nothing is judged on what it was trained on."""
+
+from __future__ import annotations
+
+_SEEDS_PER_RUN = 100_000
+_MAX_RUNS = 10_000
+_SELECTION = 1_000_000_000
+_HELD_OUT = 2_000_000_000
+
+
+def training_seed(run_seed: int, index: int) -> int:
+    """Returns the seed of a run's `index`-th training episode, in [0, 1e9)."""
+    return _in_run(run_seed, index)
+
+
+def selection_seed(run_seed: int, index: int) -> int:
+    """Returns the seed of the `index`-th episode that selects a controller, in [1e9, 2e9)."""
+    return _SELECTION + _in_run(run_seed, index)
+
+
+def held_out_seed(index: int) -> int:
+    """Returns the `index`-th seed of final comparisons, from 2e9: the same for all runs."""
+    return _HELD_OUT + index
+
+
+def _in_run(run_seed, index):
+    if not 0 <= run_seed < _MAX_RUNS:
+        raise ValueError(
+            f"Expected a run seed in [0, {_MAX_RUNS}), found {run_seed!r}."
+        )
+    if not 0 <= index < _SEEDS_PER_RUN:
+        raise ValueError(
+            f"Expected at most {_SEEDS_PER_RUN} episodes of a run, found index {index!r}."
+        )
+    return run_seed * _SEEDS_PER_RUN + index

@@ -1,0 +1,13 @@
+"""Trains a controller: `python -m learned_lr.train --gin_file=gin/train/digits_cnn.gin`."""
+
+from learned_lr import launch
+
+
+def _load():
+    from learned_lr.experiments import training
+
+    return training.train
+
+
+if __name__ == "__main__":
+    launch.run_job("train", _load)

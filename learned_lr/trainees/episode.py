@@ -1,0 +1,156 @@
+"""One whole training run under one schedule: a pure function of task, schedule and seed."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import io
+import math
+from typing import Any
+
+import numpy as np
+
+from learned_lr.control.observations import Measurement
+
+# Columns of a trajectory: one row for the untrained network, then one an interval.
+TRAJECTORY_COLUMNS = (
+    "trainee_step",
+    "learning_rate",
+    "train_loss",
+    "validation_loss",
+    "prediction_variance",
+    "prediction_change_variance",
+    "final_kernel_mean",
+    "final_kernel_variance",
+    "validation_accuracy",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Episode:
+    """What one training run leaves behind.
+
+    Attributes:
+      seed: the seed it ran with.
+      trajectory: float64 `[num_intervals + 1, len(TRAJECTORY_COLUMNS)]`; row 0 is the
+        untrained network, with the rate of the first interval; the rate of any other row
+        is the one its interval was trained with.
+      diverged: whether a loss or weight became non-finite.
+      test_loss: loss on the test split of the weights with the best validation loss; NaN
+        where it was not asked for.
+      test_accuracy: likewise.
+    """
+
+    seed: int
+    trajectory: np.ndarray
+    diverged: bool
+    test_loss: float = math.nan
+    test_accuracy: float = math.nan
+
+    def column(self, name: str) -> np.ndarray:
+        """Returns one column of the trajectory, float64 `[num_intervals + 1]`."""
+        return self.trajectory[:, TRAJECTORY_COLUMNS.index(name)]
+
+    @property
+    def best_validation_loss(self) -> float:
+        """The least validation loss measured."""
+        return float(np.min(self.column("validation_loss")))
+
+    @property
+    def final_validation_loss(self) -> float:
+        """The validation loss at the end of the budget."""
+        return float(self.column("validation_loss")[-1])
+
+    @property
+    def mean_validation_loss(self) -> float:
+        """The mean over the intervals of the validation loss: minus the paper's reward."""
+        return float(np.mean(self.column("validation_loss")[1:]))
+
+    def to_bytes(self) -> bytes:
+        """Returns an npz archive of everything."""
+        buffer = io.BytesIO()
+        np.savez(buffer, **dataclasses.asdict(self))
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Episode:
+        """Reads what `to_bytes` wrote.
+
+        Raises:
+          ValueError, KeyError, zipfile.BadZipFile: if it is damaged.
+        """
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return cls(
+                int(archive["seed"]),
+                archive["trajectory"],
+                bool(archive["diverged"]),
+                float(archive["test_loss"]),
+                float(archive["test_accuracy"]),
+            )
+
+    def summary(self) -> dict[str, Any]:
+        """Returns the figures of a table row."""
+        best = int(np.argmin(self.column("validation_loss")))
+        return {
+            "seed": self.seed,
+            "best_validation_loss": self.best_validation_loss,
+            "best_trainee_step": int(self.column("trainee_step")[best]),
+            "final_validation_loss": self.final_validation_loss,
+            "mean_validation_loss": self.mean_validation_loss,
+            "diverged": self.diverged,
+        }
+
+
+class EpisodeRecorder:
+    """Collects the trajectory of an episode, a measurement at a time."""
+
+    def __init__(self, seed: int):
+        self._seed = seed
+        self._rows: list[tuple] = []
+        self._diverged = False
+
+    def add(self, trainee_step: int, rate: float, measurement: Measurement) -> None:
+        """Adds a row: the measurement after `trainee_step` steps, trained at `rate`."""
+        *values, diverged = measurement
+        self._rows.append((trainee_step, rate, *values))
+        self._diverged = self._diverged or diverged
+
+    def episode(self, test=(math.nan, math.nan)) -> Episode:
+        """Returns the episode so far."""
+        trajectory = np.asarray(self._rows, np.float64)
+        return Episode(self._seed, trajectory, self._diverged, *test)
+
+
+@functools.lru_cache(maxsize=1)
+def trainee_for(task):
+    """Returns the task's trainee, built once a process: its graph is traced only once."""
+    return task.make_trainee()
+
+
+def run_episode(task, schedule, seed: int, test: bool = True) -> Episode:
+    """Trains a fresh network under a schedule.
+
+    Same machine, threads and arguments: bit-identical result. The same seed gives every
+    schedule the same initial weights and minibatch order.
+
+    Args:
+      task: a task.
+      schedule: a schedule.
+      seed: int >= 0.
+      test: whether to test the weights with the best validation loss, once, at the end.
+
+    Returns:
+      The episode.
+    """
+    trainee = trainee_for(task)
+    trainee.reset(seed)
+    measurement = trainee.measure()
+    recorder = EpisodeRecorder(seed)
+    next_learning_rate = schedule.start(task.num_trainee_steps)
+    for step in range(0, task.num_trainee_steps, task.trainee_steps_per_action):
+        rate = next_learning_rate(step, measurement)
+        if step == 0:
+            recorder.add(0, rate, measurement)
+        measurement = trainee.train(rate)
+        recorder.add(step + task.trainee_steps_per_action, rate, measurement)
+    return recorder.episode(trainee.test() if test else (math.nan, math.nan))

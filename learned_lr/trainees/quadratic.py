@@ -1,0 +1,69 @@
+"""The toy trainee: noisy gradient descent on a quadratic, in numpy. No data, no TensorFlow."""
+
+import math
+
+import numpy as np
+
+from learned_lr.control.observations import Measurement
+
+
+class QuadraticTrainee:
+    """Minimises 0.5 * sum(curvature * x^2) by gradient descent with noisy gradients.
+
+    It has the interface of `trainee.Trainee`. The "predictions" are x, the "final kernel"
+    is x too. A loss above the cap of 100 counts as divergence.
+    """
+
+    loss_cap = 100.0
+
+    def __init__(self, task):
+        self.task = task
+        self._curvature = np.geomspace(0.1, 1.0, task.num_dimensions)
+        self.reset(0)
+
+    def reset(self, seed: int) -> None:
+        """Begins an episode: draws the start and the noise from `seed`."""
+        self._rng = np.random.default_rng(seed)
+        self._x = self._rng.normal(size=self.task.num_dimensions)
+        self._previous_x = self._x.copy()
+        self._train_loss = self._loss()
+        self._diverged = False
+        self._best_loss, self._best_x = math.inf, self._x.copy()
+
+    def measure(self) -> Measurement:
+        """Returns the measurement of the present x; the change is 0 right after reset."""
+        if self._diverged:
+            cap = self.loss_cap
+            return Measurement(cap, cap, 0.0, 0.0, 0.0, 0.0, diverged=True)
+        loss = self._loss()
+        if loss < self._best_loss:
+            self._best_loss, self._best_x = loss, self._x.copy()
+        change = self._x - self._previous_x
+        self._previous_x = self._x.copy()
+        return Measurement(
+            train_loss=min(self._train_loss, self.loss_cap),
+            validation_loss=loss,
+            prediction_variance=float(np.var(self._x)),
+            prediction_change_variance=float(np.var(change)),
+            final_kernel_mean=float(np.mean(self._x)),
+            final_kernel_variance=float(np.var(self._x)),
+        )
+
+    def train(self, learning_rate: float) -> Measurement:
+        """Runs one interval at a rate and measures."""
+        losses = []
+        for _ in range(self.task.trainee_steps_per_action):
+            noise = self._rng.normal(size=self._x.shape) * self.task.noise
+            losses.append(self._loss())
+            if not self._diverged:
+                self._x = self._x - learning_rate * (self._curvature * self._x + noise)
+                self._diverged = not self._loss() < self.loss_cap
+        self._train_loss = float(np.mean(losses))
+        return self.measure()
+
+    def test(self):
+        """Returns (loss, NaN) at the x with the best validation loss."""
+        return 0.5 * float(np.sum(self._curvature * self._best_x**2)), math.nan
+
+    def _loss(self):
+        return 0.5 * float(np.sum(self._curvature * self._x**2))

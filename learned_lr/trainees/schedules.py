@@ -1,0 +1,221 @@
+"""Schedules: whatever picks a learning rate. Plain values, so that they travel to worker processes.
+
+A schedule's `start(num_trainee_steps)` returns a function for one episode,
+`next_learning_rate(trainee_step, measurement)`, called at the start of every interval. A
+rate is held for the interval: a schedule that changes within one is sampled at its start.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import math
+from typing import Callable
+
+from learned_lr.control.controller import Controller
+from learned_lr.control.observations import Measurement, ObservationBuilder
+
+NextLearningRate = Callable[[int, Measurement], float]
+
+
+def _check_rate(name, value):
+    if not 0 < value < math.inf:
+        raise ValueError(f"Expected {name} > 0, found {value!r}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Constant:
+    """The same learning rate at every step."""
+
+    learning_rate: float
+
+    def __post_init__(self):
+        _check_rate("learning_rate", self.learning_rate)
+
+    @property
+    def name(self) -> str:
+        """A short name for tables."""
+        return f"constant {self.learning_rate:g}"
+
+    def start(self, num_trainee_steps: int) -> NextLearningRate:
+        """Begins an episode."""
+        return lambda trainee_step, measurement: self.learning_rate
+
+
+@dataclasses.dataclass(frozen=True)
+class StepDecay:
+    """Multiplies the rate by a factor every few steps (the paper's baseline, section 3.2).
+
+    lr(t) = initial_learning_rate * discount_factor ** floor(t / discount_step)
+    """
+
+    initial_learning_rate: float
+    discount_step: int
+    discount_factor: float
+
+    def __post_init__(self):
+        _check_rate("initial_learning_rate", self.initial_learning_rate)
+        _check_rate("discount_step", self.discount_step)
+        _check_rate("discount_factor", self.discount_factor)
+
+    @property
+    def name(self) -> str:
+        """A short name for tables."""
+        return (
+            f"step decay {self.initial_learning_rate:g}, {self.discount_step}, "
+            f"{self.discount_factor:g}"
+        )
+
+    def start(self, num_trainee_steps: int) -> NextLearningRate:
+        """Begins an episode."""
+
+        def next_learning_rate(trainee_step, measurement):
+            decays = trainee_step // self.discount_step
+            return self.initial_learning_rate * self.discount_factor**decays
+
+        return next_learning_rate
+
+
+@dataclasses.dataclass(frozen=True)
+class WarmupCosine:
+    """Linear warm-up to a peak, then half a cosine down to a fraction of it.
+
+    lr(t) = peak * (t + 1) / warmup for t < warmup, then
+    lr(t) = final + (peak - final) * (1 + cos(pi * (t - warmup) / (T - warmup))) / 2
+    with final = final_fraction * peak (Loshchilov & Hutter, 2017, without restarts).
+    """
+
+    peak_learning_rate: float
+    num_warmup_steps: int = 0
+    final_fraction: float = 0.0
+
+    def __post_init__(self):
+        _check_rate("peak_learning_rate", self.peak_learning_rate)
+        if self.num_warmup_steps < 0 or not 0 <= self.final_fraction <= 1:
+            raise ValueError(
+                "Expected num_warmup_steps >= 0 and final_fraction in [0, 1], found "
+                f"{self.num_warmup_steps!r} and {self.final_fraction!r}."
+            )
+
+    @property
+    def name(self) -> str:
+        """A short name for tables."""
+        return f"cosine {self.peak_learning_rate:g}, warm-up {self.num_warmup_steps}"
+
+    def start(self, num_trainee_steps: int) -> NextLearningRate:
+        """Begins an episode."""
+        warmup, peak = self.num_warmup_steps, self.peak_learning_rate
+        if warmup >= num_trainee_steps:
+            raise ValueError(
+                f"Expected num_warmup_steps < {num_trainee_steps}, found {warmup}."
+            )
+        final = self.final_fraction * peak
+
+        def next_learning_rate(trainee_step, measurement):
+            if trainee_step < warmup:
+                return peak * (trainee_step + 1) / warmup
+            done = (trainee_step - warmup) / (num_trainee_steps - warmup)
+            return final + (peak - final) * (1 + math.cos(math.pi * done)) / 2
+
+        return next_learning_rate
+
+
+@dataclasses.dataclass(frozen=True)
+class Replay:
+    """Plays a recorded schedule: the rate of the last recorded step not after this one.
+
+    Attributes:
+      trainee_steps: ascending ints, the first of them 0.
+      learning_rates: as many floats > 0.
+      label: a name for tables.
+    """
+
+    trainee_steps: tuple[int, ...]
+    learning_rates: tuple[float, ...]
+    label: str = "replay"
+
+    def __post_init__(self):
+        steps, rates = tuple(self.trainee_steps), tuple(self.learning_rates)
+        object.__setattr__(self, "trainee_steps", steps)
+        object.__setattr__(self, "learning_rates", rates)
+        if len(steps) != len(rates) or not steps:
+            raise ValueError(
+                "Expected as many learning rates as trainee steps, and at least one, found "
+                f"{len(rates)} and {len(steps)}."
+            )
+        if steps[0] != 0 or any(a >= b for a, b in zip(steps, steps[1:])):
+            raise ValueError(f"Expected ascending steps from 0, found {steps[:5]}...")
+        for rate in rates:
+            _check_rate("learning_rate", rate)
+
+    @classmethod
+    def from_csv(cls, path: str, label: str | None = None) -> Replay:
+        """Reads a CSV table with columns `trainee_step` and `learning_rate`."""
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        if not rows or not {"trainee_step", "learning_rate"} <= set(rows[0]):
+            raise ValueError(
+                f"Expected columns trainee_step and learning_rate in {path}, found "
+                f"{list(rows[0]) if rows else 'an empty table'}."
+            )
+        return cls(
+            tuple(int(float(row["trainee_step"])) for row in rows),
+            tuple(float(row["learning_rate"]) for row in rows),
+            label or "replay",
+        )
+
+    @property
+    def name(self) -> str:
+        """A short name for tables."""
+        return self.label
+
+    def start(self, num_trainee_steps: int) -> NextLearningRate:
+        """Begins an episode."""
+
+        def next_learning_rate(trainee_step, measurement):
+            reached = [s for s in self.trainee_steps if s <= trainee_step]
+            return self.learning_rates[len(reached) - 1]
+
+        return next_learning_rate
+
+
+@dataclasses.dataclass(frozen=True)
+class Learned:
+    """A trained controller: the mean action at every decision.
+
+    Attributes:
+      controller: the controller.
+      initial_learning_rate: the rate the first decision scales; None for the
+        controller's own.
+      label: a name for tables.
+    """
+
+    controller: Controller
+    initial_learning_rate: float | None = None
+    label: str = "learned"
+
+    @property
+    def name(self) -> str:
+        """A short name for tables."""
+        return self.label
+
+    def start(self, num_trainee_steps: int) -> NextLearningRate:
+        """Begins an episode."""
+        spec = self.controller.spec
+        builder = ObservationBuilder(spec.observation)
+        rate = self.initial_learning_rate or spec.initial_learning_rate
+        state = self.controller.initial_state()
+
+        def next_learning_rate(trainee_step, measurement):
+            nonlocal rate, state
+            if trainee_step == 0:
+                builder.start(measurement, rate)
+                if not spec.act_before_first_interval:
+                    return rate
+            progress = trainee_step / num_trainee_steps
+            observation = builder.build(measurement, rate, progress)
+            action, state = self.controller.act(observation, state)
+            rate = spec.scaling.next_learning_rate(rate, action)
+            return rate
+
+        return next_learning_rate

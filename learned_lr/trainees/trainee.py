@@ -1,0 +1,348 @@
+"""One network being trained on a task, an interval at a time. Knows nothing of who picks the learning rate.
+
+One interval is one call of one `tf.function`: the optimizer steps on data that is
+resident in memory, then the validation pass and all statistics; only a handful of floats
+come back to Python.
+"""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from learned_lr.control.observations import Measurement
+from learned_lr.trainees import datasets, initialization, models
+
+# A diverged run earns this multiple of the loss of a uniform guess, ln(num_classes).
+_CAP_FACTOR = 1.5
+
+
+class Trainee:
+    """Trains one network; `reset` begins a new training run without building anything anew.
+
+    The same seed gives the same initial weights, minibatch order and dropout masks,
+    whatever ran before, and bit-identical results with one TensorFlow thread.
+
+    Attributes:
+      task: the `Task`.
+      loss_cap: float, losses are capped here; a diverged run earns it to its end.
+      model: the Keras model.
+      optimizer: the Keras optimizer.
+    """
+
+    def __init__(self, task):
+        """Loads the data and builds the network.
+
+        Raises:
+          ValueError: if the model doesn't fit the data, has no dense layer, or the batch is
+            larger than the training split.
+        """
+        self.task = task
+        data = _load(task)
+        if task.batch_size > len(data.train_labels):
+            raise ValueError(
+                f"Expected task.batch_size <= {len(data.train_labels)} training images, "
+                f"found {task.batch_size}."
+            )
+        self.loss_cap = _CAP_FACTOR * math.log(data.num_classes)
+        self.model = _build_model(task, data)
+        self._final_kernel = _final_kernel(self.model)
+        self._initializer = initialization.Initializer(self.model)
+        self.optimizer = _build_optimizer(task)
+        self.optimizer.build(self.model.trainable_variables)
+        self._initial_optimizer_state = [v.numpy() for v in self.optimizer.variables]
+        self._train_data = _resident(data.train_images, data.train_labels)
+        self._validation_data = _resident(
+            data.validation_images, data.validation_labels
+        )
+        self._test_data = _resident(data.test_images, data.test_labels)
+        shape = (len(data.validation_labels), data.num_classes)
+        self._previous_predictions = tf.Variable(tf.zeros(shape), trainable=False)
+        self._best_loss = tf.Variable(math.inf, trainable=False)
+        self._best_weights = [
+            tf.Variable(v, trainable=False, name="best") for v in self.model.variables
+        ]
+        self.reset(0)
+
+    def reset(self, seed: int) -> None:
+        """Begins a training run: draws the initial weights and the data order from `seed`.
+
+        Args:
+          seed: int >= 0.
+        """
+        self._initializer.initialize(seed)
+        for variable, value in zip(
+            self.optimizer.variables, self._initial_optimizer_state
+        ):
+            variable.assign(value)
+        self._best_loss.assign(math.inf)
+        self._previous_predictions.assign(tf.zeros_like(self._previous_predictions))
+        self._order = _minibatch_order(
+            seed,
+            self._train_data[1].shape[0],
+            self.task.batch_size,
+            self.task.num_trainee_steps,
+        )
+        self._num_steps_done = 0
+        self._last = None
+
+    def measure(self) -> Measurement:
+        """Measures the untrained network; the prediction change is 0.
+
+        The train loss is that of the first minibatch, in inference mode.
+
+        Raises:
+          ValueError: after the first interval, whose `train` has measured already.
+        """
+        if self._num_steps_done:
+            raise ValueError(
+                "Expected measure() right after reset(), found "
+                f"{self._num_steps_done} trainee steps done."
+            )
+        return self._measurement(self._measure_untrained(tf.constant(self._order[0])))
+
+    def train(self, learning_rate: float) -> Measurement:
+        """Runs one interval at a learning rate and measures.
+
+        Args:
+          learning_rate: float > 0, held for `task.trainee_steps_per_action` steps.
+
+        Returns:
+          The measurement. Once the run has diverged its losses are `loss_cap`, and nothing
+          is computed any more.
+
+        Raises:
+          ValueError: if the budget of the task is used up, or the rate is not positive.
+        """
+        if not 0 < learning_rate < math.inf:
+            raise ValueError(f"Expected a learning rate > 0, found {learning_rate!r}.")
+        start, interval = self._num_steps_done, self.task.trainee_steps_per_action
+        if start + interval > self.task.num_trainee_steps:
+            raise ValueError(
+                f"Expected at most {self.task.num_trainee_steps} trainee steps, found a "
+                f"call for steps {start} to {start + interval}."
+            )
+        self._num_steps_done += interval
+        if self._last is not None and self._last.diverged:
+            return self._last
+        indices = tf.constant(self._order[start : start + interval])
+        return self._measurement(
+            self._run_interval(indices, tf.constant(learning_rate, tf.float32))
+        )
+
+    def test(self) -> tuple[float, float]:
+        """Returns (test loss, test accuracy) of the weights with the best validation loss.
+
+        Until something finite was measured, these are the weights as they are. The run can
+        go on afterwards.
+        """
+        if not math.isfinite(float(self._best_loss)):
+            return self.loss_cap, 0.0
+        weights = [v.numpy() for v in self.model.variables]
+        for variable, best in zip(self.model.variables, self._best_weights):
+            variable.assign(best)
+        loss, accuracy = self._evaluate_test().numpy().tolist()
+        for variable, value in zip(self.model.variables, weights):
+            variable.assign(value)
+        return min(loss, self.loss_cap), accuracy
+
+    def _measurement(self, statistics) -> Measurement:
+        *values, finite = statistics.numpy().tolist()
+        if finite:
+            train_loss, validation_loss, *others = values
+            self._last = Measurement(
+                min(train_loss, self.loss_cap),
+                min(validation_loss, self.loss_cap),
+                *others,
+            )
+        else:
+            last = self._last or Measurement(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+            self._last = last._replace(
+                train_loss=self.loss_cap,
+                validation_loss=self.loss_cap,
+                prediction_change_variance=0.0,
+                validation_accuracy=0.0,
+                diverged=True,
+            )
+        return self._last
+
+    @tf.function
+    def _run_interval(self, indices, learning_rate):
+        """Steps through the rows of `indices`, int32 `[steps, batch]`, then measures."""
+        self.optimizer.learning_rate.assign(learning_rate)
+        total_loss, finite, step = tf.constant(0.0), tf.constant(True), tf.constant(0)
+        while finite and step < tf.shape(indices)[0]:
+            loss = self._optimizer_step(indices[step])
+            finite = tf.math.is_finite(loss)
+            total_loss += loss
+            step += 1
+        for variable in self.model.trainable_variables:
+            finite = tf.logical_and(finite, tf.reduce_all(tf.math.is_finite(variable)))
+        train_loss = total_loss / tf.cast(step, tf.float32)
+        if finite:
+            result = self._statistics(train_loss, self._previous_predictions)
+        else:
+            result = tf.zeros([8])
+        return result
+
+    @tf.function
+    def _measure_untrained(self, indices):
+        images, labels = self._minibatch(indices)
+        train_loss = _mean_loss(self._logits(images, training=False), labels)
+        return self._statistics(train_loss, None)
+
+    @tf.function
+    def _evaluate_test(self):
+        labels = self._test_data[1]
+        logits = self._all_logits(self._test_data[0])
+        return tf.stack([_mean_loss(logits, labels), _accuracy(logits, labels)])
+
+    def _optimizer_step(self, indices):
+        images, labels = self._minibatch(indices)
+        with tf.GradientTape() as tape:
+            loss = _mean_loss(self._logits(images, training=True), labels)
+            if self.model.losses:
+                loss += tf.add_n(self.model.losses)
+        variables = self.model.trainable_variables
+        self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+        return loss
+
+    def _minibatch(self, indices):
+        images, labels = self._train_data
+        return tf.gather(images, indices), tf.gather(labels, indices)
+
+    def _logits(self, images, training):
+        """uint8 `[batch, height, width, channels]` to float32 `[batch, num_classes]`."""
+        if self.task.input_scaling == "standardized":
+            inputs = tf.image.per_image_standardization(tf.cast(images, tf.float32))
+        else:
+            inputs = tf.cast(images, tf.float32) / 255.0
+        return tf.cast(self.model(inputs, training=training), tf.float32)
+
+    def _all_logits(self, images):
+        num_images, size = images.shape[0], self.task.validation_batch_size
+        num_batches = -(-num_images // size)
+        batches = tf.TensorArray(tf.float32, num_batches, infer_shape=False)
+        for i in tf.range(num_batches):
+            batch = images[i * size : tf.minimum((i + 1) * size, num_images)]
+            batches = batches.write(i, self._logits(batch, training=False))
+        logits = batches.concat()
+        return tf.ensure_shape(
+            logits, [num_images, self._previous_predictions.shape[1]]
+        )
+
+    def _statistics(self, train_loss, previous_predictions):
+        """float32 `[8]`: the fields of a Measurement in order, then 1 for finite."""
+        labels = self._validation_data[1]
+        logits = self._all_logits(self._validation_data[0])
+        loss = _mean_loss(logits, labels)
+        probabilities = self.task.predictions == "probabilities"
+        predictions = tf.nn.softmax(logits) if probabilities else logits
+        change = tf.constant(0.0)
+        if previous_predictions is not None:
+            change = tf.math.reduce_variance(predictions - previous_predictions)
+        with tf.control_dependencies([change]):
+            self._previous_predictions.assign(predictions)
+        if loss < self._best_loss:
+            self._best_loss.assign(loss)
+            for best, variable in zip(self._best_weights, self.model.variables):
+                best.assign(variable)
+        kernel = tf.cast(self._final_kernel, tf.float32)
+        return tf.stack(
+            [
+                train_loss,
+                loss,
+                tf.math.reduce_variance(predictions),
+                change,
+                tf.reduce_mean(kernel),
+                tf.math.reduce_variance(kernel),
+                _accuracy(logits, labels),
+                tf.cast(tf.math.is_finite(loss), tf.float32),
+            ]
+        )
+
+
+def _load(task):
+    if callable(task.dataset):
+        return task.dataset()
+    return datasets.load(
+        task.dataset,
+        num_validation_images=task.num_validation_images,
+        num_train_images=task.num_train_images,
+        raw_dir=task.raw_dir,
+    )
+
+
+def _build_model(task, data):
+    model_fn = task.model
+    if not callable(model_fn):
+        if model_fn not in models.MODELS:
+            raise ValueError(
+                f"Expected task.model to be one of {sorted(models.MODELS)}, found "
+                f"{model_fn!r}."
+            )
+        model_fn = models.MODELS[model_fn]
+    # Dropout draws from generator variables, which `reset` can seed.
+    tf.keras.backend.experimental.enable_tf_random_generator()
+    policy = tf.keras.mixed_precision.global_policy()
+    tf.keras.mixed_precision.set_global_policy(task.precision)
+    try:
+        width = {} if task.width is None else {"width": task.width}
+        model = model_fn(data.train_images.shape[1:], data.num_classes, **width)
+    finally:
+        tf.keras.mixed_precision.set_global_policy(policy)
+    if model.output_shape != (None, data.num_classes):
+        raise ValueError(
+            f"Expected a model with logits of shape (None, {data.num_classes}), found "
+            f"{model.output_shape}."
+        )
+    return model
+
+
+def _build_optimizer(task):
+    if callable(task.optimizer):
+        return task.optimizer()
+    if task.optimizer == "sgd":
+        return tf.keras.optimizers.SGD(momentum=task.momentum, jit_compile=False)
+    return tf.keras.optimizers.Adam(epsilon=task.adam_epsilon, jit_compile=False)
+
+
+def _final_kernel(model):
+    dense = [
+        layer
+        for layer in initialization.flat_layers(model)
+        if isinstance(layer, tf.keras.layers.Dense)
+    ]
+    if not dense:
+        raise ValueError(
+            f"Expected model {model.name!r} to end in a Dense layer, whose kernel is "
+            "observed; found none."
+        )
+    return dense[-1].kernel
+
+
+def _resident(images, labels):
+    return tf.constant(images, tf.uint8), tf.constant(labels, tf.int32)
+
+
+def _minibatch_order(seed, num_images, batch_size, num_steps):
+    """int32 `[num_steps, batch_size]`: a fresh permutation an epoch, remainder dropped."""
+    rng = np.random.default_rng([seed, 1])
+    per_epoch = num_images // batch_size
+    epochs = [
+        rng.permutation(num_images)[: per_epoch * batch_size]
+        for _ in range(-(-num_steps // per_epoch))
+    ]
+    order = np.concatenate(epochs).reshape(-1, batch_size)
+    return order[:num_steps].astype(np.int32)
+
+
+def _mean_loss(logits, labels):
+    return tf.reduce_mean(
+        tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    )
+
+
+def _accuracy(logits, labels):
+    hits = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), labels)
+    return tf.reduce_mean(tf.cast(hits, tf.float32))

@@ -1,0 +1,193 @@
+"""Schedules: whole curves against literal arrays."""
+
+from __future__ import annotations
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+
+from learned_lr.control.actions import LearningRateScaling
+from learned_lr.control.controller import Controller, ControllerSpec
+from learned_lr.control.observations import Measurement, ObservationSpec
+from learned_lr.trainees import schedules
+
+MEASUREMENT = Measurement(2.3, 2.3, 0.01, 0.0, 0.0, 0.05)
+
+
+def _curve(schedule, num_trainee_steps=100, interval=10):
+    next_learning_rate = schedule.start(num_trainee_steps)
+    return [
+        next_learning_rate(step, MEASUREMENT)
+        for step in range(0, num_trainee_steps, interval)
+    ]
+
+
+CURVES = {
+    "constant 0.01": (schedules.Constant(0.01), [0.01] * 10),
+    "step decay 0.1, 30, 0.5": (
+        schedules.StepDecay(0.1, 30, 0.5),
+        [0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.025, 0.025, 0.025, 0.0125],
+    ),
+    # The third interval starts at step 20, before the decay at 25.
+    "step decay 0.1, 25, 0.1": (
+        schedules.StepDecay(0.1, 25, 0.1),
+        [0.1, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001, 0.001, 0.0001, 0.0001],
+    ),
+    # (1 + cos(pi n / 10)) / 2
+    "cosine 1, warm-up 0": (
+        schedules.WarmupCosine(1.0),
+        [1.0, 0.9755282581, 0.9045084972, 0.7938926261, 0.6545084972]
+        + [0.5, 0.3454915028, 0.2061073739, 0.0954915028, 0.0244717419],
+    ),
+    # (t + 1) / 20 twice, then a cosine over 80 steps from 1 to 0.2, times 0.5
+    "cosine 0.5, warm-up 20": (
+        schedules.WarmupCosine(0.5, 20, 0.2),
+        [0.025, 0.275, 0.5, 0.4847759065, 0.4414213562, 0.3765366865]
+        + [0.3, 0.2234633135, 0.1585786438, 0.1152240935],
+    ),
+    "recorded": (
+        schedules.Replay((0, 15, 20, 70), (0.1, 0.2, 0.3, 0.4), "recorded"),
+        [0.1, 0.1, 0.3, 0.3, 0.3, 0.3, 0.3, 0.4, 0.4, 0.4],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_whole_curve(name):
+    schedule, expected = CURVES[name]
+    assert schedule.name == name
+    np.testing.assert_allclose(_curve(schedule), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_pickled_curve(name):
+    schedule = CURVES[name][0]
+    copy = pickle.loads(pickle.dumps(schedule))
+    assert copy == schedule
+    assert _curve(copy) == _curve(schedule)
+
+
+def test_replay_from_csv(tmp_path):
+    path = tmp_path / "schedule.csv"
+    path.write_text(
+        "learning_rate,note,trainee_step\n0.1,a,0\n0.05,b,30\n1e-3,c,60.0\n"
+    )
+    schedule = schedules.Replay.from_csv(str(path), label="by hand")
+    assert schedule == schedules.Replay((0, 30, 60), (0.1, 0.05, 1e-3), "by hand")
+    assert _curve(schedule) == [0.1] * 3 + [0.05] * 3 + [1e-3] * 4
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("trainee_step,rate\n0,0.1\n", r"found \['trainee_step', 'rate'\]"),
+        ("trainee_step,learning_rate\n", "found an empty table"),
+        ("", "found an empty table"),
+        ("trainee_step,learning_rate\n0,0.1\n5,-1\n", "learning_rate > 0, found -1.0"),
+    ],
+)
+def test_a_csv_that_does_not_fit_is_refused(tmp_path, content, message):
+    path = tmp_path / "schedule.csv"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        schedules.Replay.from_csv(str(path))
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: schedules.Constant(0.0), "learning_rate > 0, found 0.0"),
+        (lambda: schedules.Constant(math.inf), "learning_rate > 0, found inf"),
+        (lambda: schedules.Constant(math.nan), "learning_rate > 0, found nan"),
+        (
+            lambda: schedules.StepDecay(-1.0, 10, 0.5),
+            "initial_learning_rate > 0, found -1.0",
+        ),
+        (lambda: schedules.StepDecay(1.0, 0, 0.5), "discount_step > 0, found 0"),
+        (lambda: schedules.StepDecay(1.0, 10, 0.0), "discount_factor > 0, found 0.0"),
+        (lambda: schedules.WarmupCosine(0.0), "peak_learning_rate > 0, found 0.0"),
+        (
+            lambda: schedules.WarmupCosine(1.0, -1),
+            r"num_warmup_steps >= 0 and final_fraction in \[0, 1\], found -1 and 0.0",
+        ),
+        (lambda: schedules.WarmupCosine(1.0, 0, 1.5), "found 0 and 1.5"),
+        (
+            lambda: schedules.WarmupCosine(1.0, 100).start(100),
+            "num_warmup_steps < 100, found 100",
+        ),
+        (lambda: schedules.Replay((), ()), "at least one, found 0 and 0"),
+        (lambda: schedules.Replay((0, 1), (0.1,)), "found 1 and 2"),
+        (
+            lambda: schedules.Replay((1, 2), (0.1, 0.1)),
+            r"ascending steps from 0, found \(1, 2\)",
+        ),
+        (lambda: schedules.Replay((0, 0), (0.1, 0.1)), "ascending steps from 0"),
+        (lambda: schedules.Replay((0,), (0.0,)), "learning_rate > 0, found 0.0"),
+    ],
+)
+def test_a_schedule_that_is_none_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def _controller(act_before_first_interval, action_bias=0.0):
+    """Its action is tanh(progress - 0.5 + action_bias)."""
+    spec = ControllerSpec(
+        network="mlp",
+        num_units=1,
+        activation="relu",
+        observation=ObservationSpec(("progress",), "raw"),
+        scaling=LearningRateScaling(2.0, 1e-4, 1.0),
+        initial_learning_rate=0.01,
+        trainee_steps_per_action=10,
+        num_trainee_steps=40,
+        act_before_first_interval=act_before_first_interval,
+    )
+    weights = {
+        "normalizer_mean": [0.0],
+        "normalizer_variance": [0.999],
+        "hidden_kernel": [[1.0]],
+        "hidden_bias": [0.0],
+        "action_kernel": [[1.0]],
+        "action_bias": [action_bias - 0.5],
+        "action_deviation": [0.1],
+    }
+    return Controller(
+        spec, {name: np.float32(value) for name, value in weights.items()}
+    )
+
+
+@pytest.mark.parametrize("act_before_first_interval", [True, False])
+def test_learned_by_hand(act_before_first_interval):
+    # tanh(-0.5), tanh(-0.25), tanh(0), tanh(0.25)
+    actions = [-0.46211716, -0.24491866, 0.0, 0.24491866]
+    if not act_before_first_interval:
+        actions[0] = 0.0
+    expected = 0.01 * 2.0 ** np.cumsum(actions)
+    schedule = schedules.Learned(_controller(act_before_first_interval))
+    assert schedule.name == "learned"
+    np.testing.assert_allclose(_curve(schedule, 40), expected, rtol=1e-6)
+    np.testing.assert_array_equal(_curve(schedule, 40), _curve(schedule, 40))
+
+
+def test_learned_from_another_initial_rate():
+    schedule = schedules.Learned(_controller(True), 0.02, "mine")
+    expected = _curve(schedules.Learned(_controller(True)), 40)
+    assert schedule.name == "mine"
+    np.testing.assert_allclose(
+        _curve(schedule, 40), 2 * np.asarray(expected), rtol=1e-12
+    )
+
+
+def test_learned_keeps_to_the_bounds_of_its_spec():
+    curve = _curve(schedules.Learned(_controller(True, action_bias=-20.0)), 400)
+    assert curve[0] == pytest.approx(0.005)
+    assert curve[-1] == 1e-4
+
+
+def test_learned_pickled():
+    schedule = schedules.Learned(_controller(True))
+    copy = pickle.loads(pickle.dumps(schedule))
+    assert _curve(copy, 40) == _curve(schedule, 40)
