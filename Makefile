@@ -1,6 +1,5 @@
 # `make help` lists the targets.
 
-SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup quickstart test test-data lint gpu clean check-python
 
@@ -11,16 +10,16 @@ VENV_PYTHON := .venv/bin/python
 RUFF := .venv/bin/ruff
 STAMP := .venv/installed
 
-# Each candidate is run: a name on the PATH may be a shim with no interpreter behind it.
+# Each candidate is run: a name on the PATH may be a shim with no interpreter behind it. A whole .venv keeps its own.
 IS_SUPPORTED := import sys; sys.exit(not (3, 9) <= sys.version_info < (3, 12))
-CANDIDATES := $(VENV_PYTHON) python3.11 python3.10 python3.9 python3
+CANDIDATES := $(if $(wildcard .venv/bin/pip),$(VENV_PYTHON),python3.11 python3.10 python3.9 python3)
 ifeq ($(PYTHON),)
 PYTHON := $(shell for candidate in $(CANDIDATES); do \
 	"$$candidate" -c '$(IS_SUPPORTED)' 2>/dev/null && echo "$$candidate" && break; done)
 endif
 IS_PYTHON_SUPPORTED = $(shell "$(PYTHON)" -c '$(IS_SUPPORTED)' 2>/dev/null && echo yes)
-FOUND = $(shell for candidate in $(or $(PYTHON),python3); do \
-	version=$$("$$candidate" --version 2>/dev/null) && echo "$$version ($$candidate)" || echo "no $$candidate that runs"; done)
+TRIED = $(or $(PYTHON),$(lastword $(CANDIDATES)))
+FOUND = $(or $(shell "$(TRIED)" --version 2>/dev/null),nothing that runs) ($(TRIED))
 
 help:
 	@echo 'make quickstart  set up .venv, then train a controller on the digits'
@@ -57,7 +56,8 @@ test-data: setup
 	@test -d "$$TFDS_DATA_DIR" || { echo 'TFDS_DATA_DIR must name a folder with prepared data sets' >&2; exit 1; }
 	$(VENV_PYTHON) -m pytest -m slow
 
-# Both packages own the same files, so one must go first. requirements.txt holds the other versions still.
+# Both packages own the same files, so one must go first; requirements.txt as constraints keeps all other versions.
+# Once requirements.txt or setup.py changes, `setup` puts tensorflow-cpu back, and this must be run again.
 gpu: setup
 	$(VENV_PYTHON) -m pip uninstall --quiet --yes tensorflow-cpu
 	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -c requirements.txt 'tensorflow[and-cuda]==2.15.1'

@@ -14,26 +14,27 @@ _VERSION = re.search(
 _TRAIN = [
     # The last release with Keras 2, which TF-Agents 0.19 needs.
     "tensorflow-cpu>=2.15.1,<2.16",
-    # The last release; controllers and checkpoints are tied to its PPO.
+    # The last release: exact, because checkpoints hold the variables of its PPO agent.
     "tf-agents==0.19.0",
-    # The one release that TF-Agents 0.19 accepts, and that is made for TensorFlow 2.15.
+    # TF-Agents 0.19 accepts 0.23 alone, of which there is one release, made for TensorFlow 2.15.
     "tensorflow-probability==0.23.0",
-    # The first release with no dependency on TensorFlow is 0.3; later ones changed no syntax.
+    # The series that was tried; a minor release of 0.x may change its behaviour.
     "gin-config>=0.5,<0.6",
-    # Flags; TensorFlow and TF-Agents need it too.
+    # 1.4 is the oldest in requirements.txt.
     "absl-py>=1.4,<3",
-    # 4.9.3 is the last release for Python 3.9; later series may need another protobuf than TensorFlow 2.15.
+    # 4.9.3 is the newest that Python 3.9 can have; 4.10 was not tried.
     "tensorflow-datasets>=4.9.3,<4.10",
-    # 1.17 needs protobuf 5, TensorFlow 2.15 needs protobuf below 5.
+    # 1.21 accepts protobuf 4.25, the newest for TensorFlow 2.15, yet fails to import with it; 1.16 works.
     "tensorflow-metadata<1.17",
-    # tensorflow-datasets imports it, and some of its releases do not declare it.
+    # tensorflow-datasets 4.9.10 imports it, and declares it for Python 3.8 alone.
     "importlib_resources>=5",
-    # Its bundled digits are the data set of the quick start.
+    # Bundles the digits. Below the next major release, which may break.
     "scikit-learn>=1.2,<2",
+    # Progress bars: any release of the last years.
     "tqdm>=4.60",
-    # Figures of a run.
+    # 3.9 to 3.11 are in requirements.txt; 4 may drop what 3 deprecates.
     "matplotlib>=3.6,<4",
-    # The release of TensorFlow 2.15.
+    # TensorFlow 2.15 accepts no other series.
     "tensorboard>=2.15,<2.16",
     # TensorBoard 2.15 imports pkg_resources, which setuptools 81 may drop (it warns so), and 82 has dropped.
     "setuptools<81",
@@ -47,13 +48,15 @@ setup(
     # TensorFlow 2.15 has wheels for these versions alone.
     python_requires=">=3.9,<3.12",
     packages=find_packages(include=["learned_lr*", "official_resnet*"]),
-    # 1.22 is the first numpy for all of Python 3.9 to 3.11 whose Generator streams the light side uses.
+    # The light side's tests pass with 1.22.0 and with 2.4.
     install_requires=["numpy>=1.22"],
     extras_require={
         "train": _TRAIN,
+        # Python 3.9 has pytest 8, the others have 9. What ruff finds varies by release, so requirements.txt pins it.
         "test": ["pytest>=7,<10", "ruff>=0.6"],
+        # Below the next major release, which may break; pandas 3 needs Python 3.11.
         "report": ["pandas>=1.5,<3", "matplotlib>=3.6,<4", "scipy>=1.9,<2"],
-        # The dashboard and the job submission are in Ray's 'default' extra.
+        # 'default' is Ray with its dashboard. Not in requirements.txt: a cluster brings the release that it runs.
         "ray": ["ray[default]>=2.9,<3"],
     },
 )

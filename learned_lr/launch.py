@@ -19,6 +19,7 @@ from learned_lr.experiments.run_directory import (
     RunDirectoryError,
     command,
 )
+from learned_lr.experiments.workers import WorkerError, limit_threads
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -31,6 +32,10 @@ _ROOT_DIR = flags.DEFINE_string("root_dir", "runs", "Folder of all run directori
 
 class UsageError(Exception):
     """Something the user asked for that can't be done: what was expected and found."""
+
+
+# What the user can mend: these end in their message, without a traceback.
+_USER_ERRORS = (UsageError, RunDirectoryError, WorkerError, ValueError, OSError)
 
 
 def run_job(job_name: str, load_job: Callable[[], Callable[[RunDirectory], str]]):
@@ -56,7 +61,7 @@ def _main(job_name, load_job):
     try:
         job = load_job()
         # One thread, here as in the workers: the same numbers from run to run.
-        _limit_threads()
+        limit_threads(1)
         parse_gin(_GIN_FILE.value, _GIN_BINDINGS.value)
         run = RunDirectory(run_path(_ROOT_DIR.value, job_name, _GIN_FILE.value))
         print(f"Run directory: {run.path}", flush=True)
@@ -66,21 +71,15 @@ def _main(job_name, load_job):
     except KeyboardInterrupt:
         print(f"\nStopped. To go on where it stopped, run it again:\n  {command()}")
         return 130
-    except (UsageError, RunDirectoryError, ValueError, FileNotFoundError) as error:
-        return _fail(error)
     except Exception as error:  # A full disk comes as an OSError or from TensorFlow.
-        if not _is_disk_full(error):
-            raise
-        return _fail(
-            f"No space left on the disk of {os.path.abspath(_ROOT_DIR.value)}. What is "
-            f"finished is kept: free some space, then run it again:\n  {command()}"
-        )
-
-
-def _limit_threads():
-    from learned_lr.experiments import workers
-
-    workers.limit_threads(1)
+        if _is_disk_full(error):
+            return _fail(
+                f"No space left on the disk of {os.path.abspath(_ROOT_DIR.value)}. What is "
+                f"finished is kept: free some space, then run it again:\n  {command()}"
+            )
+        if isinstance(error, _USER_ERRORS):
+            return _fail(error)
+        raise
 
 
 def parse_gin(gin_files: list[str], bindings: list[str]) -> None:
@@ -149,6 +148,6 @@ def _fail(message):
 
 
 def _is_disk_full(error):
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     return "No space left on device" in str(error)

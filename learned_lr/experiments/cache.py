@@ -9,6 +9,9 @@ from typing import Any
 from learned_lr.experiments.run_directory import RunDirectory
 from learned_lr.experiments.workers import Workers
 
+# What numpy and zipfile raise on archives that are empty, cut off or altered.
+_DAMAGES = (EOFError, KeyError, RuntimeError, ValueError, zipfile.BadZipFile)
+
 
 def map_episodes(
     run: RunDirectory,
@@ -53,5 +56,5 @@ def _read(run, file, kind):
         return None
     try:
         return kind.from_bytes(content)
-    except (ValueError, KeyError, zipfile.BadZipFile):
+    except _DAMAGES:
         return None

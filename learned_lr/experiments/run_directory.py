@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -97,6 +98,8 @@ class RunDirectory:
     def begin(self, operative_config: str, seeds: dict[str, Any]) -> None:
         """Writes the config and the provenance, or checks that they are of the same run.
 
+        A finished run's record stays as it is.
+
         Raises:
           RunDirectoryError: if the directory holds a run of another config; names the
             bindings that differ.
@@ -111,6 +114,8 @@ class RunDirectory:
                     + ". Choose another --root_dir, or the same bindings."
                 )
         record = self.run_record()
+        if record.get("status") == "finished":
+            return
         record.update(
             command=command(),
             commit=_commit(),
@@ -187,17 +192,17 @@ def config_differences(expected: str, found: str) -> list[str]:
 
 
 def command() -> str:
-    """Returns the command line of this process, as one would type it."""
+    """Returns the command line of this process, as one would type it in a shell."""
     main = sys.modules["__main__"]
     spec = getattr(main, "__spec__", None)
-    program = f"-m {spec.name}" if spec is not None else sys.argv[0]
-    return " ".join(["python", program, *sys.argv[1:]])
+    program = ["-m", spec.name] if spec is not None else [sys.argv[0]]
+    return shlex.join(["python", *program, *sys.argv[1:]])
 
 
 def _bindings(config):
     """Parses 'name = value' lines of a gin config; values may go on in indented lines."""
     joined = re.sub(r"\\\n\s*", " ", config)
-    joined = re.sub(r"\n\s+", " ", joined)
+    joined = re.sub(r"\n[ \t]+", " ", joined)
     matches = re.findall(r"^([\w./]+) = *(.*)$", joined, flags=re.MULTILINE)
     return {name: " ".join(value.split()) for name, value in matches}
 

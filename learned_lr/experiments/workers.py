@@ -148,17 +148,20 @@ class Workers:
                 _start_worker,
                 (self._num_threads,),
             )
+        # A new process inherits the mask, so Ctrl-C in a terminal reaches this process alone.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             return self._executors[slot].submit(function, *arguments)
         except BrokenProcessPool as error:  # It died between two calls.
             future = concurrent.futures.Future()
             future.set_exception(error)
             return future
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _start_worker(num_threads):
-    """Runs first in a worker: threads, signals, and an end with the parent's end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Runs first in a worker: threads, and an end with the parent's end."""
     parent = multiprocessing.parent_process()
 
     def die_with_parent():

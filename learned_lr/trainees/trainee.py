@@ -201,10 +201,10 @@ class Trainee:
         images, labels = self._minibatch(indices)
         with tf.GradientTape() as tape:
             loss = _mean_loss(self._logits(images, training=True), labels)
-            if self.model.losses:
-                loss += tf.add_n(self.model.losses)
+            penalized_loss = tf.add_n([loss, *self.model.losses])
         variables = self.model.trainable_variables
-        self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+        gradients = tape.gradient(penalized_loss, variables)
+        self.optimizer.apply_gradients(zip(gradients, variables))
         return loss
 
     def _minibatch(self, indices):

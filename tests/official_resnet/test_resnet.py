@@ -30,8 +30,8 @@ def feature_sizes(model):
 
 
 def test_resnet18_has_the_published_number_of_parameters():
-    # He et al. 2015 build it as version 1; 11 689 512 with a projection in each
-    # layer but the first, whose own adds 64 * 64 weights and 2 * 64 for its norm.
+    # torchvision's resnet18 has 11 689 512. Its first layer has no projection; the
+    # official one adds 64 * 64 weights there and 2 * 64 for their norm.
     model = resnet18((32, 32, 3), 1000, resnet_version=1)
 
     assert num_parameters(model) == 11_689_512 + 64 * 64 + 2 * 64

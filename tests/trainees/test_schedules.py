@@ -58,7 +58,7 @@ CURVES = {
 def test_whole_curve(name):
     schedule, expected = CURVES[name]
     assert schedule.name == name
-    np.testing.assert_allclose(_curve(schedule), expected, rtol=1e-9)
+    np.testing.assert_allclose(_curve(schedule), expected, rtol=1e-8)
 
 
 @pytest.mark.parametrize("name", CURVES)

@@ -1,0 +1,49 @@
+"""Functions that worker processes can import by name: some work, some raise, some die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+
+def square(number: int) -> int:
+    """Returns the square; the even ones take longer, so that they finish later."""
+    time.sleep(0.05 * (number % 2 == 0))
+    return number**2
+
+
+def process_id() -> int:
+    """Returns the id of the process it runs in."""
+    return os.getpid()
+
+
+def fail(message: str) -> None:
+    """Raises FileNotFoundError."""
+    raise FileNotFoundError(message)
+
+
+def die_once(marker: str) -> str:
+    """Kills its process unless an earlier call has left the marker file."""
+    if not os.path.exists(marker):
+        with open(marker, "w", encoding="utf-8"):
+            pass
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "alive"
+
+
+def die_when_odd(number: int, log: str) -> int:
+    """Kills its process for odd numbers, after a line in the log."""
+    with open(log, "a", encoding="utf-8") as file:
+        file.write(f"{number}\n")
+    if number % 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def report_and_sleep(path: str) -> None:
+    """Writes its process id to a file, then outlasts any test."""
+    with open(f"{path}.tmp", "w", encoding="utf-8") as file:
+        file.write(str(os.getpid()))
+    os.replace(f"{path}.tmp", path)
+    time.sleep(600)

@@ -1,0 +1,234 @@
+"""The order of the rooms: which module may import what, and what the package may hold.
+
+Reads the sources with `ast`, so imports inside functions count too, and nothing heavy is imported.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import pathlib
+import runpy
+import subprocess
+import sys
+import sysconfig
+
+import pytest
+import setuptools
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+MAX_NUM_LINES = 350
+
+# A module imports only from its own room and from earlier ones.
+ROOMS = (
+    "official_resnet",
+    "learned_lr.control",
+    "learned_lr.trainees",
+    "learned_lr.agents",
+    "learned_lr.experiments",
+    "learned_lr.launch",
+    "doors",
+)
+OWN_PACKAGES = ("learned_lr", "official_resnet")
+# Third parties of the rooms that are held to a list; absl and requests come with TensorFlow Datasets.
+ALLOWED_THIRD_PARTIES = {
+    "official_resnet": {"keras", "numpy", "tensorflow"},
+    "learned_lr.control": {"numpy"},
+    "learned_lr.trainees": {
+        "absl",
+        "gin",
+        "keras",
+        "numpy",
+        "requests",
+        "sklearn",
+        "tensorflow",
+        "tensorflow_datasets",
+    },
+}
+# The Keras callback is the one module of its room that needs the user's Keras.
+ALSO_ALLOWED = {"learned_lr.control.callback": {"keras"}}
+
+
+def _module_name(path: pathlib.Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {
+    _module_name(path): path
+    for package in OWN_PACKAGES
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+
+
+def _room(name: str) -> str | None:
+    """The room of a module or of a name in it; None for the bare package and for what is not the project's."""
+    for room in ROOMS[:-1]:
+        if f"{name}.".startswith(f"{room}."):
+            return room
+    return "doors" if name.startswith("learned_lr.") else None
+
+
+def _imported_names(source: str, package: str) -> list[str]:
+    """Full dotted names of all that a module in `package` imports, relative imports resolved."""
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            origin = importlib.util.resolve_name(
+                "." * node.level + (node.module or ""), package
+            )
+            # `from package import module` imports a module, so the name belongs to the path.
+            names += [f"{origin}.{alias.name}" for alias in node.names]
+    return names
+
+
+def _imports_of(name: str) -> list[str]:
+    path = MODULES[name]
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    return _imported_names(path.read_text(encoding="utf-8"), package)
+
+
+def _is_standard_library(name: str) -> bool:
+    # sys.stdlib_module_names is not in Python 3.9.
+    if name in sys.builtin_module_names or name == "__future__":
+        return True
+    spec = importlib.util.find_spec(name)
+    origin = pathlib.Path(spec.origin) if spec and spec.origin else None
+    if origin is None or {"site-packages", "dist-packages"} & set(origin.parts):
+        return False
+    return (
+        spec.origin == "frozen"
+        or pathlib.Path(sysconfig.get_path("stdlib")) in origin.parents
+    )
+
+
+def _third_parties(name: str) -> set[str]:
+    tops = {imported.partition(".")[0] for imported in _imports_of(name)}
+    return {
+        top for top in tops if top not in OWN_PACKAGES and not _is_standard_library(top)
+    }
+
+
+def test_imports_are_found_wherever_they_stand():
+    source = """
+import os.path
+from . import actions
+from ..trainees.tasks import Task
+def f():
+    import tf_agents.agents as agents
+    from learned_lr import control
+if TYPE_CHECKING:
+    from numpy import ndarray
+"""
+    assert sorted(_imported_names(source, "learned_lr.control")) == [
+        "learned_lr.control",
+        "learned_lr.control.actions",
+        "learned_lr.trainees.tasks.Task",
+        "numpy.ndarray",
+        "os.path",
+        "tf_agents.agents",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "room"),
+    [
+        ("official_resnet.blocks", "official_resnet"),
+        ("learned_lr.control", "learned_lr.control"),
+        ("learned_lr.launch", "learned_lr.launch"),
+        ("learned_lr.train", "doors"),
+        ("learned_lr", None),
+        ("learned_lrs.control", None),
+    ],
+)
+def test_room_of_a_name(name, room):
+    assert _room(name) == room
+
+
+def test_standard_library_is_told_from_third_parties():
+    names = ("os", "sys", "math", "json", "dataclasses", "numpy", "pytest", "no_such")
+    found = [name for name in names if _is_standard_library(name)]
+    assert found == ["os", "sys", "math", "json", "dataclasses"]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_room_imports_only_from_itself_and_earlier_rooms(room):
+    modules = [name for name in MODULES if _room(name) == room]
+    assert modules, f"{room} holds no module"
+    allowed = {None, *ROOMS[: ROOMS.index(room) + 1]}
+    found = [
+        f"{name} imports {imported}"
+        for name in modules
+        for imported in _imports_of(name)
+        if _room(imported) not in allowed
+    ]
+    assert found == []
+
+
+def test_package_itself_imports_nothing():
+    assert _imports_of("learned_lr") == []
+
+
+@pytest.mark.parametrize("room", ALLOWED_THIRD_PARTIES)
+def test_third_parties_of_a_room(room):
+    found = {}
+    for name in MODULES:
+        allowed = ALLOWED_THIRD_PARTIES[room] | ALSO_ALLOWED.get(name, set())
+        if _room(name) == room and not _third_parties(name) <= allowed:
+            found[name] = _third_parties(name) - allowed
+    assert found == {}
+
+
+def test_only_agents_imports_tf_agents():
+    rooms = {_room(name) for name in MODULES if "tf_agents" in _third_parties(name)}
+    assert rooms <= {"learned_lr.agents"}
+
+
+def test_no_module_imports_gin_tf():
+    # gin.tf imports TensorFlow, which plain gin does without.
+    found = [
+        name
+        for name in MODULES
+        for imported in _imports_of(name)
+        if f"{imported}.".startswith("gin.tf.")
+    ]
+    assert found == []
+
+
+def test_files_are_short():
+    num_lines = {
+        name: len(path.read_text(encoding="utf-8").splitlines())
+        for name, path in MODULES.items()
+    }
+    assert {name: n for name, n in num_lines.items() if n > MAX_NUM_LINES} == {}
+
+
+def test_configurations_do_not_hide_the_gin_package(monkeypatch):
+    # The folder gin/ must be neither a package here nor part of what is installed.
+    assert not (ROOT / "gin" / "__init__.py").exists()
+    arguments = {}
+    monkeypatch.setattr(setuptools, "setup", arguments.update)
+    monkeypatch.chdir(ROOT)
+    runpy.run_path("setup.py")
+    packages = arguments["packages"]
+    assert "learned_lr.control" in packages
+    assert {name.partition(".")[0] for name in packages} == set(OWN_PACKAGES)
+    assert arguments["install_requires"] == ["numpy>=1.22"]
+
+
+def test_light_side_leaves_tensorflow_alone():
+    code = (
+        "import learned_lr.control.controller, sys\n"
+        "heavy = {'gin', 'keras', 'tensorflow', 'tf_agents'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr

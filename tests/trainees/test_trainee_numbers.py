@@ -1,0 +1,186 @@
+"""Trainees: measurements against NumPy and optimizer steps against a plain Keras loop."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from learned_lr.trainees import models
+
+
+def _forward(images, weights, scaling="unit"):
+    """Logits of the network with one hidden layer, in double precision."""
+    inputs = images.reshape(len(images), -1).astype(np.float64)
+    if scaling == "standardized":
+        deviation = np.maximum(inputs.std(1, keepdims=True), 1 / 4)
+        inputs = (inputs - inputs.mean(1, keepdims=True)) / deviation
+    else:
+        inputs = inputs / 255
+    kernel, bias, last_kernel, last_bias = weights
+    return np.maximum(inputs @ kernel + bias, 0) @ last_kernel + last_bias
+
+
+def _losses(logits, labels):
+    exponentials = np.exp(logits)
+    probabilities = exponentials / exponentials.sum(1, keepdims=True)
+    return -np.log(probabilities[np.arange(len(labels)), labels]), probabilities
+
+
+@pytest.fixture(scope="module", name="trainee")
+def _trainee(tiny_task):
+    return tiny_task(num_trainee_steps=200).make_trainee()
+
+
+@pytest.mark.parametrize(
+    "predictions, scaling", [("probabilities", "unit"), ("logits", "standardized")]
+)
+def test_measurements_against_numpy(tiny_task, tiny_data, predictions, scaling):
+    trainee = tiny_task(predictions=predictions, input_scaling=scaling).make_trainee()
+    trainee.reset(1)
+    previous = None
+    for number in range(3):
+        measurement = trainee.train(0.02) if number else trainee.measure()
+        weights = trainee.model.get_weights()
+        logits = _forward(tiny_data.validation_images, weights, scaling)
+        losses, probabilities = _losses(logits, tiny_data.validation_labels)
+        values = probabilities if predictions == "probabilities" else logits
+        hits = logits.argmax(1) == tiny_data.validation_labels
+        expected = {
+            "validation_loss": losses.mean(),
+            "prediction_variance": np.var(values),
+            "prediction_change_variance": np.var(values - previous) if number else 0,
+            "final_kernel_mean": weights[2].mean(),
+            "final_kernel_variance": weights[2].var(),
+            "validation_accuracy": hits.mean(),
+        }
+        found = {name: getattr(measurement, name) for name in expected}
+        assert found == pytest.approx(expected, rel=2e-5, abs=1e-7)
+        assert not measurement.diverged
+        previous = values
+
+
+def test_the_untrained_train_loss_is_of_the_first_minibatch(trainee, tiny_data):
+    trainee.reset(1)
+    first = trainee._order[0]
+    logits = _forward(tiny_data.train_images[first], trainee.model.get_weights())
+    expected = _losses(logits, tiny_data.train_labels[first])[0].mean()
+    assert trainee.measure().train_loss == pytest.approx(expected, rel=1e-6)
+
+
+def test_measuring_changes_nothing(trainee):
+    trainee.reset(1)
+    assert trainee.measure() == trainee.measure()
+    trained = trainee.train(0.02)
+    trainee.reset(1)
+    trainee.measure()
+    assert trainee.train(0.02) == trained
+
+
+def _keras_optimizer(name):
+    if name == "adam":
+        return tf.keras.optimizers.Adam(epsilon=1e-3)
+    if name == "sgd":
+        return tf.keras.optimizers.SGD(momentum=0.7)
+    return name()
+
+
+def _nesterov():
+    return tf.keras.optimizers.SGD(momentum=0.9, nesterov=True)
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd", _nesterov])
+def test_steps_equal_a_plain_keras_loop(tiny_task, tiny_data, name):
+    task = tiny_task(optimizer=name, momentum=0.7, adam_epsilon=1e-3)
+    trainee = task.make_trainee()
+    trainee.reset(2)
+    model = models.mlp((4, 4, 1), 3, 8)
+    model.set_weights(trainee.model.get_weights())
+    optimizer = _keras_optimizer(name)
+    loss_fn = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    for rate, minibatches in zip((0.03, 0.01), trainee._order.reshape(4, 5, 8)):
+        losses = []
+        optimizer.learning_rate = rate
+        for indices in minibatches:
+            with tf.GradientTape() as tape:
+                logits = model(np.float32(tiny_data.train_images[indices] / 255))
+                loss = loss_fn(tiny_data.train_labels[indices], logits)
+            variables = model.trainable_variables
+            optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+            losses.append(float(loss))
+        measurement = trainee.train(rate)
+        assert measurement.train_loss == pytest.approx(np.mean(losses), rel=1e-5)
+        for found, expected in zip(trainee.model.get_weights(), model.get_weights()):
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def _penalised(input_shape, num_classes):
+    layers = tf.keras.layers
+    return tf.keras.Sequential(
+        [
+            tf.keras.Input(input_shape),
+            layers.Flatten(),
+            layers.Dense(num_classes, kernel_regularizer=tf.keras.regularizers.L2(0.5)),
+        ]
+    )
+
+
+def test_a_weight_penalty_is_trained_but_not_measured(tiny_task, tiny_data):
+    task = tiny_task(
+        model=_penalised,
+        width=None,
+        optimizer="sgd",
+        momentum=0.0,
+        batch_size=40,
+        trainee_steps_per_action=1,
+    )
+    trainee = task.make_trainee()
+    trainee.reset(0)
+    kernel, bias = trainee.model.get_weights()
+    inputs = tiny_data.train_images.reshape(40, 16) / 255
+    losses, probabilities = _losses(inputs @ kernel + bias, tiny_data.train_labels)
+    # d/dK (mean loss + 0.5 sum K^2) = X^T (p - y) / n + K
+    errors = probabilities - np.eye(3)[tiny_data.train_labels]
+    gradient = inputs.T @ errors / 40 + kernel
+    measurement = trainee.train(0.1)
+    assert measurement.train_loss == pytest.approx(losses.mean(), rel=1e-5)
+    new_kernel, new_bias = trainee.model.get_weights()
+    np.testing.assert_allclose(new_kernel, kernel - 0.1 * gradient, rtol=1e-4)
+    images = tiny_data.validation_images.reshape(21, 16) / 255
+    losses, _ = _losses(images @ new_kernel + new_bias, tiny_data.validation_labels)
+    assert measurement.validation_loss == pytest.approx(losses.mean(), rel=1e-5)
+
+
+def test_the_size_of_validation_batches_does_not_matter(trainee, tiny_task):
+    """21 validation and 15 test images, in one batch and in batches that divide neither."""
+    results = []
+    for each in (trainee, tiny_task(validation_batch_size=4).make_trainee()):
+        each.reset(0)
+        rows = [each.measure(), each.train(0.02), each.train(0.02)]
+        results.append(np.concatenate([*rows, each.test()]))
+    np.testing.assert_allclose(results[1], results[0], rtol=1e-5, atol=1e-7)
+
+
+def test_training_learns_the_tiny_task(trainee):
+    trainee.reset(0)
+    first = trainee.measure().validation_loss
+    for _ in range(40):
+        last = trainee.train(0.01)
+    assert first > 0.9 * math.log(3)
+    assert last.validation_loss < 0.6 * math.log(3)
+    assert last.validation_accuracy > 0.6
+
+
+def test_bfloat16_arithmetic_on_float32_weights(trainee, tiny_task):
+    bfloat16 = tiny_task(precision="mixed_bfloat16").make_trainee()
+    rows = []
+    for each in (trainee, bfloat16):
+        each.reset(0)
+        rows.append([*each.measure()[:2], *each.train(0.01)[:2]])
+    assert {variable.dtype for variable in bfloat16.model.variables} == {tf.float32}
+    # bfloat16 has 8 bits of precision.
+    np.testing.assert_allclose(rows[1], rows[0], rtol=2e-2)
+    assert rows[0] != rows[1]
+    assert tf.keras.mixed_precision.global_policy().name == "float32"
