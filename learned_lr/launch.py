@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import errno
 import inspect
@@ -63,10 +64,11 @@ def _main(job_name, load_job):
         # One thread, here as in the workers: the same numbers from run to run.
         limit_threads(1)
         parse_gin(_GIN_FILE.value, _GIN_BINDINGS.value)
-        run = RunDirectory(run_path(_ROOT_DIR.value, job_name, _GIN_FILE.value))
-        print(f"Run directory: {run.path}", flush=True)
-        print(job(run))
-        print(f"Everything is in {run.path}")
+        path = run_path(_ROOT_DIR.value, job_name, _GIN_FILE.value)
+        with contextlib.closing(RunDirectory(path)) as run:
+            print(f"Run directory: {run.path}", flush=True)
+            print(job(run))
+            print(f"Everything is in {run.path}")
         return 0
     except KeyboardInterrupt:
         print(f"\nStopped. To go on where it stopped, run it again:\n  {command()}")
@@ -77,7 +79,7 @@ def _main(job_name, load_job):
                 f"No space left on the disk of {os.path.abspath(_ROOT_DIR.value)}. What is "
                 f"finished is kept: free some space, then run it again:\n  {command()}"
             )
-        if isinstance(error, _USER_ERRORS):
+        if isinstance(error, _USER_ERRORS) or _is_missing_binding(error):
             return _fail(error)
         raise
 
@@ -120,8 +122,10 @@ def _bound(parameter):
 
 
 def _explain_gin(error):
-    """Adds the nearest known name to gin's message about an unknown one."""
+    """Adds to gin's message the line it is about, or the nearest known name to an unknown one."""
     text = str(error).strip()
+    if isinstance(error, SyntaxError) and error.text:
+        return f"{text}\n  {error.text.strip()}"
     match = re.search(r"No configurable matching ['\"](\S+)['\"]", text)
     if match:
         known = [name.rsplit(".", 1)[-1] for name in gin.config._REGISTRY._selector_map]
@@ -143,8 +147,15 @@ def _nearest(name, known):
 
 
 def _fail(message):
-    print(f"Error: {message}", file=sys.stderr)
+    # Gin adds the address of the function that was called.
+    text = re.sub(r"\n\s*In call to configurable .*", "", str(message))
+    print(f"Error: {text}", file=sys.stderr)
     return 1
+
+
+def _is_missing_binding(error):
+    # Gin has no type of its own for it.
+    return str(error).startswith("Required bindings for")
 
 
 def _is_disk_full(error):

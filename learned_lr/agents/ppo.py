@@ -22,6 +22,8 @@ from tf_agents.utils import common
 import gin
 from learned_lr.agents.collection import CollectedEpisode
 from learned_lr.agents.environment import EnvironmentConfig
+from learned_lr.agents.reward_normalizer import RewardNormalizer
+from learned_lr.agents.two_rate_adam import TwoRateAdam
 from learned_lr.control.controller import NETWORKS, Controller, ControllerSpec
 
 ACTIVATIONS = ("tanh", "relu")
@@ -88,81 +90,6 @@ class PPOConfig:
                 )
 
 
-class TwoRateAdam(tf.Module):
-    """Adam with one rate for the actor's variables and one for the critic's.
-
-    `PPOAgent` takes a single optimizer; this one sends each gradient to the Adam of its
-    variable. Both are in the checkpoint.
-    """
-
-    def __init__(self, actor_variables, critic_variables, config: PPOConfig):
-        super().__init__(name="two_rate_adam")
-        self._actor_variables = list(actor_variables)
-        self._critic_variables = list(critic_variables)
-        self.actor_adam = tf.keras.optimizers.Adam(
-            config.actor_learning_rate, jit_compile=False
-        )
-        self.critic_adam = tf.keras.optimizers.Adam(
-            config.critic_learning_rate, jit_compile=False
-        )
-        self.actor_adam.build(self._actor_variables)
-        self.critic_adam.build(self._critic_variables)
-
-    @property
-    def learning_rate(self):
-        """The actor's rate, for TF-Agents' summaries."""
-        return self.actor_adam.learning_rate
-
-    def apply_gradients(self, grads_and_vars):
-        """Applies each gradient with the Adam of its variable.
-
-        Raises:
-          ValueError: on a variable of neither network.
-        """
-        gradients = {variable.ref(): gradient for gradient, variable in grads_and_vars}
-        for adam, variables in (
-            (self.actor_adam, self._actor_variables),
-            (self.critic_adam, self._critic_variables),
-        ):
-            adam.apply_gradients([(gradients.pop(v.ref()), v) for v in variables])
-        if gradients:
-            names = [ref.deref().name for ref in gradients]
-            raise ValueError(
-                f"Expected variables of actor and critic only, found {names}."
-            )
-
-
-class RewardNormalizer(tf.Module):
-    """Running mean and deviation of all rewards so far (Welford's update, by batches)."""
-
-    def __init__(self):
-        super().__init__(name="reward_normalizer")
-        self.count = tf.Variable(0.0, dtype=tf.float64, trainable=False)
-        self.mean = tf.Variable(0.0, dtype=tf.float64, trainable=False)
-        self.sum_of_squares = tf.Variable(0.0, dtype=tf.float64, trainable=False)
-
-    def update(self, rewards: np.ndarray) -> None:
-        """Takes in rewards of any shape."""
-        rewards = np.asarray(rewards, np.float64)
-        count, mean = float(self.count), float(self.mean)
-        total = count + rewards.size
-        difference = rewards.mean() - mean
-        self.mean.assign(mean + difference * rewards.size / total)
-        # M2 = M2_a + M2_b + (mean_b - mean_a)^2 n_a n_b / n
-        self.sum_of_squares.assign_add(
-            np.sum((rewards - rewards.mean()) ** 2)
-            + difference**2 * count * rewards.size / total
-        )
-        self.count.assign(total)
-
-    def normalize(self, rewards: np.ndarray) -> np.ndarray:
-        """Returns float32 rewards with the running mean taken off, in running deviations."""
-        variance = float(self.sum_of_squares) / max(float(self.count), 1.0)
-        return ((rewards - float(self.mean)) / np.sqrt(variance + 1e-8)).astype(
-            np.float32
-        )
-
-
 class PPOTrainer:
     """A TF-Agents PPO agent: `update` learns from episodes, `controller` exports it.
 
@@ -205,7 +132,10 @@ class PPOTrainer:
         self._actor.create_variables()
         critic.create_variables()
         self.optimizer = TwoRateAdam(
-            self._actor.trainable_weights, critic.trainable_weights, config
+            self._actor.trainable_weights,
+            critic.trainable_weights,
+            config.actor_learning_rate,
+            config.critic_learning_rate,
         )
         self.reward_normalizer = RewardNormalizer()
         self.agent = ppo_clip_agent.PPOClipAgent(
@@ -242,9 +172,9 @@ class PPOTrainer:
         """Runs one PPO update over episodes of one length.
 
         Returns:
-          policy_loss, value_loss and entropy_loss of the last epoch, clip_fraction, kl (of
-          the new policy from the one that collected), action_deviation, and
-          explained_variance of the critic is not computed here.
+          The policy's, value's and entropy's loss and the clip fraction of the last epoch;
+          kl, the mean divergence of the new policy from the one that collected; and
+          action_deviation, the new policy's.
         """
         rewards = np.stack([episode.rewards for episode in episodes])
         if self._config.reward_normalization == "centered":

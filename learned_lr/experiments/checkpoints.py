@@ -9,6 +9,14 @@ import tensorflow as tf
 from learned_lr.experiments.run_directory import RunDirectory
 
 _NUM_KEPT = 3
+# What TensorFlow raises depends on where in the files the damage is.
+_DAMAGES = (
+    tf.errors.OpError,
+    AssertionError,
+    LookupError,
+    RuntimeError,
+    ValueError,
+)
 
 
 class Checkpoints:
@@ -31,12 +39,7 @@ class Checkpoints:
         for path in reversed(self._manager.checkpoints):
             try:
                 self._checkpoint.restore(path).assert_existing_objects_matched()
-            except (
-                tf.errors.OpError,
-                AssertionError,
-                ValueError,
-                RuntimeError,
-            ) as error:
+            except _DAMAGES as error:
                 name = os.path.basename(path)
                 print(
                     f"Checkpoint {name} is damaged ({_first_line(error)}): going back."

@@ -39,23 +39,21 @@ class RunDirectory:
         """
         self.path = os.path.abspath(path)
         os.makedirs(self.path, exist_ok=True)
-        self._lock = open(self.file(_LOCK_FILE), "a+", encoding="utf-8")
+        self._lock = os.open(self.file(_LOCK_FILE), os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            self._lock.seek(0)
-            holder = self._lock.read().strip() or "unknown"
-            self._lock.close()
+            holder = os.read(self._lock, 1000).decode().strip() or "unknown"
+            os.close(self._lock)
             raise RunDirectoryError(
                 f"Expected {self.path} to be free, found it held by process {holder}."
             ) from error
-        self._lock.truncate(0)
-        self._lock.write(f"{os.getpid()} on {platform.node()}\n")
-        self._lock.flush()
+        os.truncate(self._lock, 0)
+        os.write(self._lock, f"{os.getpid()} on {platform.node()}\n".encode())
 
     def close(self) -> None:
         """Gives the lock back."""
-        self._lock.close()
+        os.close(self._lock)
 
     def file(self, *names: str) -> str:
         """Returns the path of a file in the directory."""

@@ -289,12 +289,12 @@ def _task_from_file(file, name):
     function = getattr(module, name or "", None)
     if not callable(function):
         names = [key for key, v in vars(module).items() if callable(v)]
-        raise ValueError(
+        raise ValueError(  # noqa: TRY004 - a wrong name, not a wrong type.
             f"Expected a function {name!r} in {path}{_nearest(name or '', names)}."
         )
     task = function()
     if not isinstance(task, Task):
-        raise ValueError(
+        raise ValueError(  # noqa: TRY004 - the user's configuration is at fault.
             f"Expected {name!r} in {path} to return a Task, found {type(task).__name__}."
         )
     return dataclasses.replace(task, name=name, file=path)

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from learned_lr.control.observations import Measurement
-from learned_lr.trainees import datasets, initialization, models
+from learned_lr.trainees import building, initialization
 
 # A diverged run earns this multiple of the loss of a uniform guess, ln(num_classes).
 _CAP_FACTOR = 1.5
@@ -38,17 +38,17 @@ class Trainee:
             larger than the training split.
         """
         self.task = task
-        data = _load(task)
+        data = building.load(task)
         if task.batch_size > len(data.train_labels):
             raise ValueError(
                 f"Expected task.batch_size <= {len(data.train_labels)} training images, "
                 f"found {task.batch_size}."
             )
         self.loss_cap = _CAP_FACTOR * math.log(data.num_classes)
-        self.model = _build_model(task, data)
-        self._final_kernel = _final_kernel(self.model)
+        self.model = building.build_model(task, data)
+        self._final_kernel = building.final_kernel(self.model)
         self._initializer = initialization.Initializer(self.model)
-        self.optimizer = _build_optimizer(task)
+        self.optimizer = building.build_optimizer(task)
         self.optimizer.build(self.model.trainable_variables)
         self._initial_optimizer_state = [v.numpy() for v in self.optimizer.variables]
         self._train_data = _resident(data.train_images, data.train_labels)
@@ -260,65 +260,6 @@ class Trainee:
                 tf.cast(tf.math.is_finite(loss), tf.float32),
             ]
         )
-
-
-def _load(task):
-    if callable(task.dataset):
-        return task.dataset()
-    return datasets.load(
-        task.dataset,
-        num_validation_images=task.num_validation_images,
-        num_train_images=task.num_train_images,
-        raw_dir=task.raw_dir,
-    )
-
-
-def _build_model(task, data):
-    model_fn = task.model
-    if not callable(model_fn):
-        if model_fn not in models.MODELS:
-            raise ValueError(
-                f"Expected task.model to be one of {sorted(models.MODELS)}, found "
-                f"{model_fn!r}."
-            )
-        model_fn = models.MODELS[model_fn]
-    # Dropout draws from generator variables, which `reset` can seed.
-    tf.keras.backend.experimental.enable_tf_random_generator()
-    policy = tf.keras.mixed_precision.global_policy()
-    tf.keras.mixed_precision.set_global_policy(task.precision)
-    try:
-        width = {} if task.width is None else {"width": task.width}
-        model = model_fn(data.train_images.shape[1:], data.num_classes, **width)
-    finally:
-        tf.keras.mixed_precision.set_global_policy(policy)
-    if model.output_shape != (None, data.num_classes):
-        raise ValueError(
-            f"Expected a model with logits of shape (None, {data.num_classes}), found "
-            f"{model.output_shape}."
-        )
-    return model
-
-
-def _build_optimizer(task):
-    if callable(task.optimizer):
-        return task.optimizer()
-    if task.optimizer == "sgd":
-        return tf.keras.optimizers.SGD(momentum=task.momentum, jit_compile=False)
-    return tf.keras.optimizers.Adam(epsilon=task.adam_epsilon, jit_compile=False)
-
-
-def _final_kernel(model):
-    dense = [
-        layer
-        for layer in initialization.flat_layers(model)
-        if isinstance(layer, tf.keras.layers.Dense)
-    ]
-    if not dense:
-        raise ValueError(
-            f"Expected model {model.name!r} to end in a Dense layer, whose kernel is "
-            "observed; found none."
-        )
-    return dense[-1].kernel
 
 
 def _resident(images, labels):

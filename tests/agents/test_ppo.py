@@ -74,7 +74,7 @@ def test_a_first_update(quadratic, episodes):
 
 def test_an_unknown_variable_is_refused():
     known = [tf.Variable(1.0), tf.Variable(1.0)]
-    optimizer = ppo.TwoRateAdam(known[:1], known[1:], SMALL)
+    optimizer = ppo.TwoRateAdam(known[:1], known[1:], 1e-3, 5e-3)
     other = tf.Variable(1.0, name="other")
     gradient = tf.constant(1.0)
     with pytest.raises(ValueError, match=r"actor and critic only, found \['other:0'\]"):

@@ -123,15 +123,6 @@ def test_operative_config_repeats_the_run(finished, results, launch_train, tmp_p
     )
 
 
-def test_other_seed_gives_another_run(finished, results, launch_train, tmp_path):
-    assert launch_train(tmp_path, "train.seed = 1", "train.num_iterations = 1") == 0
-    run_path = tmp_path / "train" / "quadratic" / "toy"
-    seeds = [row["seed"] for row in _rows(run_path, "episodes.csv")]
-    assert seeds == ["100000", "100001"]
-    weights = results(run_path)["controller/weights.npz"]
-    assert weights != results(finished)["controller/weights.npz"]
-
-
 def test_interrupted_run_resumes(finished, results, launch_train, copy_of_stopped):
     root_dir, run_path = copy_of_stopped
     assert not (run_path / "controller").exists()
@@ -148,41 +139,14 @@ def _damage_newest(checkpoints):
     _cut_in_half(checkpoints / "iteration-3.data-00000-of-00001")
 
 
-def _alter_a_byte_of_newest(checkpoints):
-    file = checkpoints / "iteration-3.data-00000-of-00001"
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    file.write_bytes(content)
-
-
-def _damage_newest_index(checkpoints):
-    _cut_in_half(checkpoints / "iteration-3.index")
-
-
-def _remove_newest(checkpoints):
-    for file in checkpoints.glob("iteration-3.*"):
-        file.unlink()
-
-
 def _damage_all(checkpoints):
     for file in checkpoints.glob("iteration-*.data*"):
         _cut_in_half(file)
 
 
-def _damage_list(checkpoints):
-    (checkpoints / "checkpoint").write_bytes(b"\x00 no text proto")
-
-
 @pytest.mark.parametrize(
     ("damage", "num_messages"),
-    [
-        (_damage_newest, 1),
-        (_alter_a_byte_of_newest, 1),
-        (_damage_newest_index, 1),
-        (_remove_newest, 1),
-        (_damage_all, 3),
-        (_damage_list, 0),
-    ],
+    [(_damage_newest, 1), (_damage_all, 3)],
 )
 def test_damaged_checkpoints(
     damage, num_messages, finished, results, launch_train, copy_of_stopped, capsys
@@ -192,8 +156,7 @@ def test_damaged_checkpoints(
     assert launch_train(root_dir) == 0
     output = capsys.readouterr().out
     assert output.count("is damaged") == num_messages
-    if num_messages:
-        assert "Checkpoint iteration-3 is damaged (" in output
+    assert "Checkpoint iteration-3 is damaged (" in output
     assert results(run_path) == results(finished)
 
 
@@ -215,19 +178,18 @@ def _run_on_full_disk(launch_train, root_dir, num_writes):
         return launch_train(root_dir)
 
 
-@pytest.mark.parametrize("num_writes", [1, 12, 40])
 def test_full_disk_keeps_what_is_finished(
-    num_writes, finished, results, launch_train, tmp_path, capsys
+    finished, results, launch_train, tmp_path, capsys
 ):
-    assert _run_on_full_disk(launch_train, tmp_path, num_writes) == 1
+    assert _run_on_full_disk(launch_train, tmp_path, num_writes=30) == 1
     error = capsys.readouterr().err
     assert f"Error: No space left on the disk of {tmp_path}. What is finished" in error
     assert "free some space, then run it again:\n  python " in error
     run_path = tmp_path / "train" / "quadratic" / "toy"
-    for name in ("iterations.csv", "episodes.csv", "evaluations.csv"):
-        if (run_path / name).exists():
-            whole = (finished / name).read_bytes()
-            assert whole.startswith((run_path / name).read_bytes())
+    for name in ("iterations.csv", "episodes.csv"):
+        kept = (run_path / name).read_bytes()
+        assert kept.count(b"\n") > 1
+        assert (finished / name).read_bytes().startswith(kept)
     assert launch_train(tmp_path) == 0
     assert results(run_path) == results(finished)
 
@@ -248,10 +210,10 @@ def test_full_disk_told_by_tensorflow(launch_train, tmp_path, monkeypatch, capsy
 
 
 @pytest.mark.slow
-def test_stopped_at_every_second_write_it_resumes(
+def test_stopped_at_every_fifth_write_it_resumes(
     finished, results, launch_train, tmp_path
 ):
-    for num_writes in range(0, 200, 2):
+    for num_writes in range(0, 200, 5):
         root_dir = tmp_path / str(num_writes)
         stopped = _run_on_full_disk(launch_train, root_dir, num_writes)
         assert launch_train(root_dir) == 0

@@ -1,0 +1,78 @@
+"""Builds what a task names: data, network, optimizer."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from learned_lr.trainees import datasets, initialization, models
+
+
+def load(task) -> datasets.Dataset:
+    """Returns the task's data: its function's, or by name with the task's split."""
+    if callable(task.dataset):
+        return task.dataset()
+    return datasets.load(
+        task.dataset,
+        num_validation_images=task.num_validation_images,
+        num_train_images=task.num_train_images,
+        raw_dir=task.raw_dir,
+    )
+
+
+def build_model(task, data) -> tf.keras.Model:
+    """Returns the task's network for its data, in the task's precision.
+
+    Raises:
+      ValueError: on an unknown name, or logits of another shape than [num_classes].
+    """
+    model_fn = task.model
+    if not callable(model_fn):
+        if model_fn not in models.MODELS:
+            raise ValueError(
+                f"Expected task.model to be one of {sorted(models.MODELS)}, found "
+                f"{model_fn!r}."
+            )
+        model_fn = models.MODELS[model_fn]
+    # Dropout draws from generator variables, which `reset` can seed.
+    tf.keras.backend.experimental.enable_tf_random_generator()
+    policy = tf.keras.mixed_precision.global_policy()
+    tf.keras.mixed_precision.set_global_policy(task.precision)
+    try:
+        width = {} if task.width is None else {"width": task.width}
+        model = model_fn(data.train_images.shape[1:], data.num_classes, **width)
+    finally:
+        tf.keras.mixed_precision.set_global_policy(policy)
+    if model.output_shape != (None, data.num_classes):
+        raise ValueError(
+            f"Expected a model with logits of shape (None, {data.num_classes}), found "
+            f"{model.output_shape}."
+        )
+    return model
+
+
+def build_optimizer(task) -> tf.keras.optimizers.Optimizer:
+    """Returns the task's Keras optimizer; the learning rate is set every interval."""
+    if callable(task.optimizer):
+        return task.optimizer()
+    if task.optimizer == "sgd":
+        return tf.keras.optimizers.SGD(momentum=task.momentum, jit_compile=False)
+    return tf.keras.optimizers.Adam(epsilon=task.adam_epsilon, jit_compile=False)
+
+
+def final_kernel(model: tf.keras.Model) -> tf.Variable:
+    """Returns the kernel of the last dense layer, float32 `[inputs, outputs]`.
+
+    Raises:
+      ValueError: if the model has no dense layer.
+    """
+    dense = [
+        layer
+        for layer in initialization.flat_layers(model)
+        if isinstance(layer, tf.keras.layers.Dense)
+    ]
+    if not dense:
+        raise ValueError(
+            f"Expected model {model.name!r} to end in a Dense layer, whose kernel is "
+            "observed; found none."
+        )
+    return dense[-1].kernel

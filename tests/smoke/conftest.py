@@ -1,0 +1,126 @@
+"""The documented commands as subprocesses, on the toy task."""
+
+from __future__ import annotations
+
+import functools
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TOY = (
+    "task.name = 'quadratic'",
+    "train.num_iterations = 12",
+    "train.evaluation_interval = 4",
+    "ppo.num_epochs = 2",
+    "comparison.constant_learning_rates = (0.1,)",
+    "comparison.step_decays = ()",
+    "comparison.num_seeds = 2",
+)
+RESULTS = (
+    "iterations.csv",
+    "episodes.csv",
+    "evaluations.csv",
+    "comparison.csv",
+    "comparison.md",
+    "schedule.png",
+    "controller/spec.json",
+    "controller/weights.npz",
+)
+
+
+class Command:
+    """`python -m learned_lr.train` in a process group of its own."""
+
+    def __init__(self, root_dir, *bindings, num_workers=0, environment=None, cwd=ROOT):
+        """Starts it; `bindings` come after those of the toy task."""
+        self.run_path = pathlib.Path(root_dir) / "train" / "quadratic" / "digits_cnn"
+        bindings = (*TOY, f"workers.num_workers = {num_workers}", *bindings)
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "learned_lr.train"),
+                "--gin_file=gin/train/digits_cnn.gin",
+                *(f"--gin_bindings={binding}" for binding in bindings),
+                f"--root_dir={root_dir}",
+            ],
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def finish(self):
+        """Waits for its end; returns (exit code, output, errors)."""
+        output, errors = self.process.communicate(timeout=300)
+        return self.process.returncode, output, errors
+
+    def signal_when(self, condition, number=signal.SIGKILL):
+        """Sends a signal to the main process once a condition holds.
+
+        Returns:
+          (exit code, output, errors), with nothing left of its process group.
+        """
+        while not condition():
+            if self.process.poll() is not None:
+                pytest.fail(f"It ended before the condition held: {self.finish()}")
+            time.sleep(0.002)
+        self.process.send_signal(number)
+        result = self.finish()
+        end = time.monotonic() + 20
+        while _is_group_running(self.process.pid):
+            assert time.monotonic() < end, "Worker processes are left."
+            time.sleep(0.05)
+        return result
+
+    def results(self):
+        """Returns the bytes of all results, by name."""
+        return {name: (self.run_path / name).read_bytes() for name in RESULTS}
+
+    def num_rows(self, name):
+        """Returns the number of rows of a table, 0 if it isn't there."""
+        try:
+            return max((self.run_path / name).read_bytes().count(b"\n") - 1, 0)
+        except FileNotFoundError:
+            return 0
+
+
+def _is_group_running(group):
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
+        except OSError:  # It has ended meanwhile.
+            continue
+        state, process_group = fields[0], int(fields[2])
+        if process_group == group and state != "Z":
+            return True
+    return False
+
+
+@pytest.fixture(scope="session")
+def command():
+    """The class `Command`."""
+    return Command
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    """A function that returns the results of a run that nothing disturbed.
+
+    The run goes on beside the test until the function is called.
+    """
+    command = Command(tmp_path_factory.mktemp("undisturbed"))
+
+    @functools.lru_cache
+    def results():
+        code, _, errors = command.finish()
+        assert code == 0, errors
+        return command.results()
+
+    return results
