@@ -98,18 +98,25 @@ def markdown(groups: dict[str, list[Episode]]) -> str:
         "test loss": lambda e: e.test_loss,
         "test accuracy": lambda e: e.test_accuracy,
     }
-    width = max(len(name) for name in groups)
-    lines = [
-        f"| {'schedule':{width}} | " + " | ".join(columns) + " |",
-        f"|{'-' * (width + 2)}|" + "|".join("-" * (len(c) + 2) for c in columns) + "|",
-    ]
-    for name, episodes in groups.items():
-        cells = [
-            f"{_mean_and_deviation([value(e) for e in episodes]):>{len(column)}}"
-            for column, value in columns.items()
+    rows = [["schedule", *columns]]
+    rows += [
+        [
+            name,
+            *(_mean_and_deviation([v(e) for e in episodes]) for v in columns.values()),
         ]
-        lines.append(f"| {name:{width}} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        for name, episodes in groups.items()
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    rows.insert(1, ["-" * width for width in widths])
+    lines = [
+        " | ".join(cell.ljust(width) for cell, width in zip(row, widths))
+        for row in rows
+    ]
+    lines[1] = lines[1].replace(" | ", "-|-")
+    return "".join(
+        f"|-{line}-|\n" if index == 1 else f"| {line} |\n"
+        for index, line in enumerate(lines)
+    )
 
 
 def _mean_and_deviation(values):

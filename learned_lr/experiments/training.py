@@ -48,7 +48,7 @@ def train(
     episodes_per_iteration: int = 2,
     evaluation_interval: int = 5,
     num_evaluation_episodes: int = 2,
-    curves_interval: int = 1,
+    curves_interval: int = 5,
     seed: int = 0,
 ) -> str:
     """Trains a controller, keeps the best by validation loss, compares it on held-out seeds.

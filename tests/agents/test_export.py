@@ -7,29 +7,7 @@ import pytest
 import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
 
-from learned_lr.agents.collection import collect_episode
-from learned_lr.agents.environment import EnvironmentConfig
-from learned_lr.agents.ppo import PPOConfig, PPOTrainer
 from learned_lr.control.controller import Controller
-
-CONFIG = EnvironmentConfig(max_scale=3.0)
-# For the policy to move far from where it started.
-RATES = {"actor_learning_rate": 0.05, "critic_learning_rate": 0.05}
-
-
-@pytest.fixture(scope="module", params=["mlp tanh", "mlp relu", "lstm tanh"])
-def trained(request, quadratic):
-    """(trainer, the episodes of its second update)."""
-    actor, activation = request.param.split()
-    config = PPOConfig(actor, 8, activation, num_epochs=1, **RATES)
-    trainer = PPOTrainer(config, CONFIG, quadratic, 100.0, 0)
-    for update in range(2):
-        episodes = [
-            collect_episode(trainer.controller(), quadratic, CONFIG, 2 * update + n)
-            for n in range(2)
-        ]
-        trainer.update(episodes)
-    return trainer, episodes
 
 
 def _greedy_actions(trainer, observations):
@@ -61,23 +39,31 @@ def _controller_actions(controller, observations):
     return np.asarray(rows)
 
 
-def test_the_controller_acts_as_the_greedy_policy(trained, tmp_path):
-    trainer, episodes = trained
-    observations = np.stack([episode.observations for episode in episodes])
-    expected = _greedy_actions(trainer, observations)
-    trainer.controller().save(str(tmp_path))
+def test_the_controller_acts_as_the_greedy_policy(training, tmp_path):
+    observations = np.stack([episode.observations for episode in training.episodes[1]])
+    expected = _greedy_actions(training.trainer, observations)
+    training.trainer.controller().save(str(tmp_path))
     found = _controller_actions(Controller.load(str(tmp_path)), observations)
     np.testing.assert_allclose(found, expected, atol=1e-6, rtol=0)
     assert np.ptp(expected) > 0.01
-    collected = np.stack([episode.means for episode in episodes])
+    collected = np.stack([episode.means for episode in training.episodes[1]])
     assert np.abs(expected[:, :-1] - collected).max() > 0.01
 
 
-def test_the_normaliser_is_the_one_of_tf_agents(trained):
-    trainer, episodes = trained
-    weights = trainer.controller().weights
-    observations = episodes[0].observations
-    normalizer = trainer.agent._observation_normalizer
+def test_an_untrained_controller_with_relu_does_too(training):
+    observations = np.stack([episode.observations for episode in training.episodes[0]])
+    trainer = training.new_trainer(5, activation="relu")
+    trainer.agent.update_observation_normalizer(tf.constant(observations))
+    expected = _greedy_actions(trainer, observations)
+    found = _controller_actions(trainer.controller(), observations)
+    np.testing.assert_allclose(found, expected, atol=1e-6, rtol=0)
+    assert np.ptp(expected) > 0.01
+
+
+def test_the_normaliser_is_the_one_of_tf_agents(training):
+    weights = training.trainer.controller().weights
+    observations = training.episodes[1][0].observations
+    normalizer = training.trainer.agent._observation_normalizer
     expected = normalizer.normalize(tf.constant(observations)).numpy()
     deviation = np.sqrt(weights["normalizer_variance"] + 1e-3)
     found = (observations - weights["normalizer_mean"]) / deviation
@@ -86,32 +72,28 @@ def test_the_normaliser_is_the_one_of_tf_agents(trained):
     assert np.abs(expected).max() > 0.5
 
 
-def test_the_deviation_is_the_one_of_tf_agents(trained):
-    trainer, episodes = trained
-    observation = tf.constant(episodes[0].observations[:1])
+def test_the_deviation_is_the_one_of_tf_agents(training):
+    observation = tf.constant(training.episodes[1][0].observations[:1])
     time_step = ts.restart(observation, batch_size=1)
-    policy = trainer.agent.collect_policy
+    policy = training.trainer.agent.collect_policy
     distribution = policy.distribution(time_step, policy.get_initial_state(1)).action
-    found = trainer.controller().action_deviation
+    found = training.trainer.controller().action_deviation
     assert found == pytest.approx(float(distribution.stddev()[0]), rel=1e-6)
     assert abs(found - 0.35) > 0.01
 
 
-def test_the_spec_says_where_it_comes_from(trained, quadratic):
-    trainer, _ = trained
-    spec = trainer.controller({"seed": 3}).spec
+def test_the_spec_says_where_it_comes_from(training):
+    spec = training.trainer.controller({"seed": 3}).spec
     assert (spec.num_units, spec.source_tasks) == (8, ("quadratic",))
-    assert spec.observation == CONFIG.observation_spec(100.0)
-    assert spec.scaling == CONFIG.scaling()
+    assert spec.observation == training.environment_config.observation_spec(100.0)
+    assert spec.scaling == training.environment_config.scaling()
     assert (spec.trainee_steps_per_action, spec.num_trainee_steps) == (10, 60)
     assert (spec.initial_learning_rate, spec.act_before_first_interval) == (1e-3, True)
     assert spec.provenance == {"seed": 3}
 
 
-@pytest.mark.parametrize("actor", ["mlp", "lstm"])
 @pytest.mark.parametrize("deviation", [0.05, 0.35, 1.0])
-def test_the_first_policy_has_the_deviation_asked_for(quadratic, actor, deviation):
-    config = PPOConfig(actor, 4, initial_action_deviation=deviation)
-    trainer = PPOTrainer(config, CONFIG, quadratic, 100.0, 0)
+def test_the_first_policy_has_the_deviation_asked_for(training, deviation):
+    trainer = training.new_trainer(0, initial_action_deviation=deviation)
     found = trainer.controller().action_deviation
     assert found == pytest.approx(deviation, rel=1e-5)

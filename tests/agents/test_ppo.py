@@ -178,33 +178,23 @@ def test_a_policy_does_not_diverge_from_itself(quadratic, random_controller, act
     assert ppo._kl(controller, episodes) == pytest.approx(0.0, abs=1e-12)
 
 
-@pytest.mark.parametrize(
-    "actor, reward_normalization", [("mlp", "scaled"), ("lstm", "centered")]
-)
-def test_updates_repeat_bit_for_bit(
-    quadratic, episodes, tmp_path, actor, reward_normalization
-):
-    values = {"actor": actor, "reward_normalization": reward_normalization}
-    trainer, twin = (_trainer(quadratic, 0, **values) for _ in range(2))
-    states = [_variables(trainer)]
-    for number in range(2):
-        figures = trainer.update(episodes)
+def test_updates_repeat_bit_for_bit(training):
+    expected = _variables(training.trainer)
+    twin = training.new_trainer(0)
+    for episodes, figures in zip(training.episodes, training.figures):
+        assert _variables(twin) != expected
         assert twin.update(episodes) == figures
-        states.append(_variables(trainer))
-        assert _variables(twin) == states[-1]
-        if number == 0:
-            path = trainer.checkpoint.save(str(tmp_path / "checkpoint"))
-    assert states[0] != states[1] != states[2]
+    assert _variables(twin) == expected
 
-    # Neither the seed nor an update in between leaves a trace after a restoration.
-    other = _trainer(quadratic, 1, **values)
-    assert _variables(other)[0] != states[0][0]
-    other.checkpoint.restore(path).assert_consumed()
-    assert _variables(other) == states[1]
-    twin.update(episodes[::-1])
-    twin.checkpoint.restore(path).assert_consumed()
-    assert twin.update(episodes) == figures
-    assert _variables(twin) == states[2]
+    # After a restoration, neither an update in between nor the seed leaves a trace.
+    twin.update(training.episodes[0])
+    other = training.new_trainer(1)
+    assert _variables(other)[0] != _variables(training.new_trainer(0))[0]
+    for each in (twin, other):
+        each.checkpoint.restore(training.first_checkpoint).assert_consumed()
+    assert _variables(other) == _variables(twin) != expected
+    assert twin.update(training.episodes[1]) == training.figures[1]
+    assert _variables(twin) == expected
 
 
 @pytest.mark.parametrize(

@@ -64,9 +64,9 @@ def test_a_seed_repeats_bit_for_bit_after_another(trainee):
         assert row.validation_loss != other_row.validation_loss
 
 
-def test_a_seed_repeats_bit_for_bit_in_another_trainee(trainee):
-    expected = _run(trainee, 5)
-    assert _run(type(trainee)(trainee.task), 5) == expected
+def test_a_seed_repeats_bit_for_bit_in_another_trainee(dropout_trainee):
+    expected = _run(dropout_trainee, 5)
+    assert _run(dropout_trainee.task.make_trainee(), 5) == expected
 
 
 def test_a_run_does_not_depend_on_the_one_before_if_nothing_was_measured(trainee):
