@@ -229,7 +229,7 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 def _npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
-    """An npz archive without time stamps: `np.savez` would write the hour into the bytes."""
+    """An npz archive with a fixed date: the same arrays always give the same bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in sorted(arrays):

@@ -235,6 +235,12 @@ def make_task(name: str | None = None, file: str | None = None, **overrides):
       ValueError: on an unknown task or field, naming the nearest.
     """
     if file is not None:
+        functions = sorted(key for key, value in overrides.items() if callable(value))
+        if functions:
+            raise ValueError(
+                f"Expected plain values beside task.file, found functions for {functions}: "
+                "give them in the file."
+            )
         task = _task_from_file(file, name)
     elif name is None:
         if not {"dataset", "model"} <= set(overrides):

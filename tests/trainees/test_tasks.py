@@ -240,3 +240,8 @@ def test_named_tasks_come_back_from_a_pickle(name):
     copy = pickle.loads(pickle.dumps(task))
     assert copy == task
     assert hash(copy) == hash(task)
+
+
+def test_function_beside_a_task_file_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="plain values beside task.file.*optimizer"):
+        tasks.make_task("a_task", file=str(tmp_path / "tasks.py"), optimizer=print)
