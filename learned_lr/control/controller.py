@@ -137,6 +137,22 @@ class Controller:
             np.zeros(self.spec.num_units, np.float32),
         )
 
+    def with_normalizer(self, mean: np.ndarray, variance: np.ndarray) -> "Controller":
+        """Returns the same controller with another normaliser.
+
+        Args:
+          mean: float `[num_features]`, subtracted from observations.
+          variance: float `[num_features]`, non-negative; observations are divided by its root.
+
+        Raises:
+          ControllerError: on a wrong shape or a non-finite value.
+        """
+        changed = {
+            "normalizer_mean": np.asarray(mean),
+            "normalizer_variance": np.asarray(variance),
+        }
+        return Controller(self.spec, {**self.weights, **changed})
+
     def act(self, observation: np.ndarray, state=()) -> tuple[float, Any]:
         """Returns (action, next state): the mean action in [-1, 1] of the policy.
 

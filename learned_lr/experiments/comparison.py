@@ -10,6 +10,7 @@ import numpy as np
 import gin
 from learned_lr.experiments import cache, figures, seeds
 from learned_lr.experiments.run_directory import RunDirectory, Table
+from learned_lr.experiments.tables import markdown_table
 from learned_lr.experiments.workers import Workers
 from learned_lr.trainees import schedules
 from learned_lr.trainees.episode import Episode, run_episode
@@ -106,17 +107,7 @@ def markdown(groups: dict[str, list[Episode]]) -> str:
         ]
         for name, episodes in groups.items()
     ]
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    rows.insert(1, ["-" * width for width in widths])
-    lines = [
-        " | ".join(cell.ljust(width) for cell, width in zip(row, widths))
-        for row in rows
-    ]
-    lines[1] = lines[1].replace(" | ", "-|-")
-    return "".join(
-        f"|-{line}-|\n" if index == 1 else f"| {line} |\n"
-        for index, line in enumerate(lines)
-    )
+    return markdown_table(rows)
 
 
 def _mean_and_deviation(values):

@@ -14,7 +14,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 CONFIG_FILE = "operative_config.gin"
@@ -31,13 +31,20 @@ class RunDirectoryError(RuntimeError):
 class RunDirectory:
     """One job's folder. All writes are atomic: a file is whole, or it isn't there."""
 
-    def __init__(self, path: str):
+    def __init__(self, path: str, root_dir: str | None = None):
         """Makes the folder and takes its lock for the life of this process.
+
+        Args:
+          path: the folder, `<root_dir>/<job>/<task>/<name>`.
+          root_dir: where other jobs' run directories are; None for three levels up.
 
         Raises:
           RunDirectoryError: if another process holds it.
         """
         self.path = os.path.abspath(path)
+        self.root_dir = os.path.abspath(
+            root_dir or os.path.join(path, *[os.pardir] * 3)
+        )
         os.makedirs(self.path, exist_ok=True)
         self._lock = os.open(self.file(_LOCK_FILE), os.O_RDWR | os.O_CREAT)
         try:
@@ -167,6 +174,14 @@ class Table:
             file.write(_csv_line([_cell(row[name]) for name in self.columns]))
             file.flush()
             os.fsync(file.fileno())
+
+    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Replaces all rows, atomically."""
+        lines = [_csv_line(self.columns)]
+        lines += [
+            _csv_line([_cell(row[name]) for name in self.columns]) for row in rows
+        ]
+        self._run.write(self._name, b"".join(lines))
 
     def keep(self, condition: Callable[[dict[str, str]], bool]) -> None:
         """Keeps the rows that meet a condition, to the letter."""

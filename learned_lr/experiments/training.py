@@ -13,12 +13,12 @@ import tqdm
 import gin
 from learned_lr.agents import collection, environment, ppo
 from learned_lr.control.controller import Controller
-from learned_lr.experiments import cache, comparison, seeds
+from learned_lr.experiments import cache, comparison, configured, seeds
 from learned_lr.experiments.checkpoints import Checkpoints
 from learned_lr.experiments.run_directory import RunDirectory, Table
 from learned_lr.experiments.tensorboard import TensorBoard
-from learned_lr.experiments.workers import Workers, WorkersConfig
-from learned_lr.trainees import schedules, tasks
+from learned_lr.experiments.workers import Workers
+from learned_lr.trainees import adaptive_schedules
 from learned_lr.trainees.episode import Episode, run_episode
 
 _EPISODE_FIGURES = (
@@ -75,10 +75,10 @@ def train(
     ):
         if value < 1:
             raise ValueError(f"Expected train.{name} >= 1, found {value!r}.")
-    task = configured_task()
+    task = configured.task()
     environment_config = gin.get_configurable(environment.EnvironmentConfig)()
     ppo_config = gin.get_configurable(ppo.PPOConfig)()
-    workers_config = gin.get_configurable(WorkersConfig)()
+    workers_config = configured.workers()
     compared, num_seeds = gin.get_configurable(comparison.plain_schedules)()
     seeds.training_seed(seed, num_iterations * episodes_per_iteration - 1)
     config = gin.operative_config_str()
@@ -99,7 +99,7 @@ def train(
         controller = job.export_best()
         table = ""
         if num_seeds:
-            learned = schedules.Learned(controller, label=comparison.LEARNED)
+            learned = adaptive_schedules.Learned(controller, label=comparison.LEARNED)
             total = (1 + len(compared)) * num_seeds
             with _progress(total, "comparing") as bar:
                 table = comparison.compare(
@@ -112,15 +112,6 @@ def train(
                 )
     run.finish(**controller.spec.provenance)
     return table
-
-
-def configured_task():
-    """Returns the task that gin names, with `datasets.raw_dir` if it is bound."""
-    task = gin.get_configurable(tasks.make_task)()
-    raw_dir = gin.get_configurable(tasks.data_source)()
-    if raw_dir is not None and getattr(task, "raw_dir", "") is None:
-        task = dataclasses.replace(task, raw_dir=raw_dir)
-    return task
 
 
 class _Job:
@@ -222,7 +213,7 @@ class _Job:
             self._workers,
             run_episode,
             [
-                (self._task, schedules.Learned(controller), seed, False)
+                (self._task, adaptive_schedules.Learned(controller), seed, False)
                 for seed in evaluation_seeds
             ],
             [f"greedy_{iteration:06d}_{index}" for index in range(num_episodes)],

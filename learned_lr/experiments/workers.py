@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import multiprocessing
 import os
@@ -148,16 +149,36 @@ class Workers:
                 _start_worker,
                 (self._num_threads,),
             )
-        # A new process inherits the mask, so Ctrl-C in a terminal reaches this process alone.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            return self._executors[slot].submit(function, *arguments)
+            with _interrupt_later():
+                return self._executors[slot].submit(function, *arguments)
         except BrokenProcessPool as error:  # It died between two calls.
             future = concurrent.futures.Future()
             future.set_exception(error)
             return future
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextlib.contextmanager
+def _interrupt_later():
+    """Holds Ctrl-C back, so that a process is started whole, and outside its reach.
+
+    A new process inherits the mask: Ctrl-C in a terminal reaches this process alone. The
+    mask is this thread's; a thread of a library can still take the signal, which Python
+    then hands to the main thread: there the handler waits as well.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    handler, received = signal.getsignal(signal.SIGINT), []
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main:
+        signal.signal(signal.SIGINT, lambda *arguments: received.append(arguments))
+    try:
+        yield
+    finally:
+        if is_main:
+            signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if received and callable(handler):
+            handler(*received[0])
 
 
 def _start_worker(num_threads):

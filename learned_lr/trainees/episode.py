@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import io
 import math
+import time
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,9 @@ class Episode:
       test_loss: loss on the test split of the weights with the best validation loss; NaN
         where it was not asked for.
       test_accuracy: likewise.
+      duration_sec: wall-clock seconds it took; NaN if not recorded. Timings differ from run
+        to run, all else is a function of the arguments.
+      cpu_sec: processor seconds of its process, all threads together; likewise.
     """
 
     seed: int
@@ -46,6 +50,8 @@ class Episode:
     diverged: bool
     test_loss: float = math.nan
     test_accuracy: float = math.nan
+    duration_sec: float = math.nan
+    cpu_sec: float = math.nan
 
     def column(self, name: str) -> np.ndarray:
         """Returns one column of the trajectory, float64 `[num_intervals + 1]`."""
@@ -86,6 +92,8 @@ class Episode:
                 bool(archive["diverged"]),
                 float(archive["test_loss"]),
                 float(archive["test_accuracy"]),
+                float(archive.get("duration_sec", math.nan)),
+                float(archive.get("cpu_sec", math.nan)),
             )
 
     def summary(self) -> dict[str, Any]:
@@ -102,12 +110,13 @@ class Episode:
 
 
 class EpisodeRecorder:
-    """Collects the trajectory of an episode, a measurement at a time."""
+    """Collects the trajectory of an episode, a measurement at a time; its clock runs from the start."""
 
     def __init__(self, seed: int):
         self._seed = seed
         self._rows: list[tuple] = []
         self._diverged = False
+        self._start = time.perf_counter(), time.process_time()
 
     def add(self, trainee_step: int, rate: float, measurement: Measurement) -> None:
         """Adds a row: the measurement after `trainee_step` steps, trained at `rate`."""
@@ -118,7 +127,15 @@ class EpisodeRecorder:
     def episode(self, test=(math.nan, math.nan)) -> Episode:
         """Returns the episode so far."""
         trajectory = np.asarray(self._rows, np.float64)
-        return Episode(self._seed, trajectory, self._diverged, *test)
+        start, cpu_start = self._start
+        return Episode(
+            self._seed,
+            trajectory,
+            self._diverged,
+            *test,
+            duration_sec=time.perf_counter() - start,
+            cpu_sec=time.process_time() - cpu_start,
+        )
 
 
 @functools.lru_cache(maxsize=1)
@@ -143,14 +160,19 @@ def run_episode(task, schedule, seed: int, test: bool = True) -> Episode:
       The episode.
     """
     trainee = trainee_for(task)
+    recorder = EpisodeRecorder(seed)
     trainee.reset(seed)
     measurement = trainee.measure()
-    recorder = EpisodeRecorder(seed)
+    hypergradient = getattr(schedule, "hypergradient_learning_rate", None)
     next_learning_rate = schedule.start(task.num_trainee_steps)
     for step in range(0, task.num_trainee_steps, task.trainee_steps_per_action):
-        rate = next_learning_rate(step, measurement)
+        if step == 0 or hypergradient is None:
+            rate = next_learning_rate(step, measurement)
         if step == 0:
             recorder.add(0, rate, measurement)
-        measurement = trainee.train(rate)
+        if hypergradient is None:
+            measurement = trainee.train(rate)
+        else:  # The rate descends at every trainee step; the last one is recorded.
+            measurement, rate = trainee.train_adapting(rate, hypergradient)
         recorder.add(step + task.trainee_steps_per_action, rate, measurement)
     return recorder.episode(trainee.test() if test else (math.nan, math.nan))

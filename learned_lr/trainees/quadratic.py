@@ -4,7 +4,10 @@ import math
 
 import numpy as np
 
+from learned_lr.control.actions import LearningRateScaling
 from learned_lr.control.observations import Measurement
+
+_BOUNDS = LearningRateScaling()
 
 
 class QuadraticTrainee:
@@ -26,6 +29,7 @@ class QuadraticTrainee:
         self._rng = np.random.default_rng(seed)
         self._x = self._rng.normal(size=self.task.num_dimensions)
         self._previous_x = self._x.copy()
+        self._direction = np.zeros_like(self._x)
         self._train_loss = self._loss()
         self._diverged = False
         self._best_loss, self._best_x = math.inf, self._x.copy()
@@ -51,15 +55,26 @@ class QuadraticTrainee:
 
     def train(self, learning_rate: float) -> Measurement:
         """Runs one interval at a rate and measures."""
+        return self.train_adapting(learning_rate, 0.0)[0]
+
+    def train_adapting(
+        self, learning_rate: float, hypergradient_learning_rate: float
+    ) -> tuple[Measurement, float]:
+        """Runs one interval whose rate follows its hypergradient, as `Trainee` does."""
         losses = []
         for _ in range(self.task.trainee_steps_per_action):
             noise = self._rng.normal(size=self._x.shape) * self.task.noise
             losses.append(self._loss())
             if not self._diverged:
-                self._x = self._x - learning_rate * (self._curvature * self._x + noise)
+                gradient = self._curvature * self._x + noise
+                hypergradient = float(np.sum(gradient * self._direction))
+                learning_rate += hypergradient_learning_rate * hypergradient
+                learning_rate = _BOUNDS.next_learning_rate(max(learning_rate, 0.0), 0.0)
+                self._x = self._x - learning_rate * gradient
+                self._direction = gradient
                 self._diverged = not self._loss() < self.loss_cap
         self._train_loss = float(np.mean(losses))
-        return self.measure()
+        return self.measure(), learning_rate
 
     def test(self):
         """Returns (loss, NaN) at the x with the best validation loss."""

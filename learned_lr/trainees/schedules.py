@@ -1,5 +1,6 @@
 """Schedules: whatever picks a learning rate. Plain values, so that they travel to worker processes.
 
+These follow a formula or a record; `adaptive_schedules` has those that react to the run.
 A schedule's `start(num_trainee_steps)` returns a function for one episode,
 `next_learning_rate(trainee_step, measurement)`, called at the start of every interval. A
 rate is held for the interval: a schedule that changes within one is sampled at its start.
@@ -12,13 +13,13 @@ import dataclasses
 import math
 from typing import Callable
 
-from learned_lr.control.controller import Controller
-from learned_lr.control.observations import Measurement, ObservationBuilder
+from learned_lr.control.observations import Measurement
 
 NextLearningRate = Callable[[int, Measurement], float]
 
 
-def _check_rate(name, value):
+def check_rate(name: str, value: float) -> None:
+    """Raises ValueError unless the value is positive and finite."""
     if not 0 < value < math.inf:
         raise ValueError(f"Expected {name} > 0, found {value!r}.")
 
@@ -30,7 +31,7 @@ class Constant:
     learning_rate: float
 
     def __post_init__(self):
-        _check_rate("learning_rate", self.learning_rate)
+        check_rate("learning_rate", self.learning_rate)
 
     @property
     def name(self) -> str:
@@ -54,9 +55,9 @@ class StepDecay:
     discount_factor: float
 
     def __post_init__(self):
-        _check_rate("initial_learning_rate", self.initial_learning_rate)
-        _check_rate("discount_step", self.discount_step)
-        _check_rate("discount_factor", self.discount_factor)
+        check_rate("initial_learning_rate", self.initial_learning_rate)
+        check_rate("discount_step", self.discount_step)
+        check_rate("discount_factor", self.discount_factor)
 
     @property
     def name(self) -> str:
@@ -90,7 +91,7 @@ class WarmupCosine:
     final_fraction: float = 0.0
 
     def __post_init__(self):
-        _check_rate("peak_learning_rate", self.peak_learning_rate)
+        check_rate("peak_learning_rate", self.peak_learning_rate)
         if self.num_warmup_steps < 0 or not 0 <= self.final_fraction <= 1:
             raise ValueError(
                 "Expected num_warmup_steps >= 0 and final_fraction in [0, 1], found "
@@ -121,6 +122,79 @@ class WarmupCosine:
 
 
 @dataclasses.dataclass(frozen=True)
+class Exponential:
+    """Falls by the same factor at every step, to a fraction of the initial rate at the end.
+
+    lr(t) = initial_learning_rate * final_fraction ** (t / T)
+    """
+
+    initial_learning_rate: float
+    final_fraction: float
+
+    def __post_init__(self):
+        check_rate("initial_learning_rate", self.initial_learning_rate)
+        check_rate("final_fraction", self.final_fraction)
+
+    @property
+    def name(self) -> str:
+        """A short name for tables."""
+        return f"exponential {self.initial_learning_rate:g}, {self.final_fraction:g}"
+
+    def start(self, num_trainee_steps: int) -> NextLearningRate:
+        """Begins an episode."""
+
+        def next_learning_rate(trainee_step, measurement):
+            done = trainee_step / num_trainee_steps
+            return self.initial_learning_rate * self.final_fraction**done
+
+        return next_learning_rate
+
+
+@dataclasses.dataclass(frozen=True)
+class OneCycle:
+    """Half a cosine up to a peak, half a cosine down to almost nothing (Smith & Topin, 2017).
+
+    From peak / initial_divisor, over warmup_fraction of the budget, to the peak; then down
+    to peak / initial_divisor / final_divisor. The defaults are those of PyTorch's OneCycleLR.
+    """
+
+    peak_learning_rate: float
+    warmup_fraction: float = 0.3
+    initial_divisor: float = 25.0
+    final_divisor: float = 1e4
+
+    def __post_init__(self):
+        check_rate("peak_learning_rate", self.peak_learning_rate)
+        check_rate("initial_divisor", self.initial_divisor)
+        check_rate("final_divisor", self.final_divisor)
+        if not 0 < self.warmup_fraction < 1:
+            raise ValueError(
+                f"Expected warmup_fraction in (0, 1), found {self.warmup_fraction!r}."
+            )
+
+    @property
+    def name(self) -> str:
+        """A short name for tables."""
+        return f"one cycle {self.peak_learning_rate:g}, {self.warmup_fraction:g}"
+
+    def start(self, num_trainee_steps: int) -> NextLearningRate:
+        """Begins an episode."""
+        initial = self.peak_learning_rate / self.initial_divisor
+        warmup = self.warmup_fraction
+
+        def next_learning_rate(trainee_step, measurement):
+            done = trainee_step / num_trainee_steps
+            if done < warmup:
+                start, end, part = initial, self.peak_learning_rate, done / warmup
+            else:
+                start, end = self.peak_learning_rate, initial / self.final_divisor
+                part = (done - warmup) / (1 - warmup)
+            return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
+
+        return next_learning_rate
+
+
+@dataclasses.dataclass(frozen=True)
 class Replay:
     """Plays a recorded schedule: the rate of the last recorded step not after this one.
 
@@ -146,7 +220,7 @@ class Replay:
         if steps[0] != 0 or any(a >= b for a, b in zip(steps, steps[1:])):
             raise ValueError(f"Expected ascending steps from 0, found {steps[:5]}...")
         for rate in rates:
-            _check_rate("learning_rate", rate)
+            check_rate("learning_rate", rate)
 
     @classmethod
     def from_csv(cls, path: str, label: str | None = None) -> Replay:
@@ -175,47 +249,5 @@ class Replay:
         def next_learning_rate(trainee_step, measurement):
             reached = [s for s in self.trainee_steps if s <= trainee_step]
             return self.learning_rates[len(reached) - 1]
-
-        return next_learning_rate
-
-
-@dataclasses.dataclass(frozen=True)
-class Learned:
-    """A trained controller: the mean action at every decision.
-
-    Attributes:
-      controller: the controller.
-      initial_learning_rate: the rate the first decision scales; None for the
-        controller's own.
-      label: a name for tables.
-    """
-
-    controller: Controller
-    initial_learning_rate: float | None = None
-    label: str = "learned"
-
-    @property
-    def name(self) -> str:
-        """A short name for tables."""
-        return self.label
-
-    def start(self, num_trainee_steps: int) -> NextLearningRate:
-        """Begins an episode."""
-        spec = self.controller.spec
-        builder = ObservationBuilder(spec.observation)
-        rate = self.initial_learning_rate or spec.initial_learning_rate
-        state = self.controller.initial_state()
-
-        def next_learning_rate(trainee_step, measurement):
-            nonlocal rate, state
-            if trainee_step == 0:
-                builder.start(measurement, rate)
-                if not spec.act_before_first_interval:
-                    return rate
-            progress = trainee_step / num_trainee_steps
-            observation = builder.build(measurement, rate, progress)
-            action, state = self.controller.act(observation, state)
-            rate = spec.scaling.next_learning_rate(rate, action)
-            return rate
 
         return next_learning_rate

@@ -5,16 +5,19 @@ resident in memory, then the validation pass and all statistics; only a handful 
 come back to Python.
 """
 
+import functools
 import math
 
-import numpy as np
 import tensorflow as tf
 
+from learned_lr.control.actions import LearningRateScaling
 from learned_lr.control.observations import Measurement
-from learned_lr.trainees import building, initialization
+from learned_lr.trainees import building, initialization, minibatches
 
 # A diverged run earns this multiple of the loss of a uniform guess, ln(num_classes).
 _CAP_FACTOR = 1.5
+# A learning rate that moves within an interval stays in the bounds of all others.
+_BOUNDS = LearningRateScaling()
 
 
 class Trainee:
@@ -51,17 +54,18 @@ class Trainee:
         self.optimizer = building.build_optimizer(task)
         self.optimizer.build(self.model.trainable_variables)
         self._initial_optimizer_state = [v.numpy() for v in self.optimizer.variables]
-        self._train_data = _resident(data.train_images, data.train_labels)
-        self._validation_data = _resident(
+        self._train_data = minibatches.resident(data.train_images, data.train_labels)
+        self._validation_data = minibatches.resident(
             data.validation_images, data.validation_labels
         )
-        self._test_data = _resident(data.test_images, data.test_labels)
+        self._test_data = minibatches.resident(data.test_images, data.test_labels)
         shape = (len(data.validation_labels), data.num_classes)
         self._previous_predictions = tf.Variable(tf.zeros(shape), trainable=False)
         self._best_loss = tf.Variable(math.inf, trainable=False)
         self._best_weights = [
             tf.Variable(v, trainable=False, name="best") for v in self.model.variables
         ]
+        self._directions = []  # Of the last update; made when first asked for.
         self.reset(0)
 
     def reset(self, seed: int) -> None:
@@ -77,7 +81,9 @@ class Trainee:
             variable.assign(value)
         self._best_loss.assign(math.inf)
         self._previous_predictions.assign(tf.zeros_like(self._previous_predictions))
-        self._order = _minibatch_order(
+        for direction in self._directions:
+            direction.assign(tf.zeros_like(direction))
+        self._order = minibatches.order(
             seed,
             self._train_data[1].shape[0],
             self.task.batch_size,
@@ -114,6 +120,46 @@ class Trainee:
         Raises:
           ValueError: if the budget of the task is used up, or the rate is not positive.
         """
+        indices = self._next_interval(learning_rate)
+        if indices is None:
+            return self._last
+        return self._measurement(
+            self._run_interval(indices, tf.constant(float(learning_rate)))
+        )
+
+    def train_adapting(
+        self, learning_rate: float, hypergradient_learning_rate: float
+    ) -> tuple[Measurement, float]:
+        """Runs one interval in which every step first moves the rate along its hypergradient.
+
+        lr_t = lr_(t-1) + beta * g_t . u_(t-1), with the gradient g and the direction u of the
+        optimizer's last update, theta_t = theta_(t-1) - lr * u (Baydin et al., 2018,
+        arXiv:1703.04782, the additive rule), kept in [1e-7, 1].
+
+        Args:
+          learning_rate: float > 0, the rate before the first step.
+          hypergradient_learning_rate: float >= 0, beta.
+
+        Returns:
+          (measurement, the learning rate of the last step).
+
+        Raises:
+          ValueError: as `train` does.
+        """
+        indices = self._next_interval(learning_rate)
+        if indices is None:
+            return self._last, learning_rate
+        if not self._directions:
+            self._directions = [
+                tf.Variable(tf.zeros_like(v), trainable=False, name="direction")
+                for v in self.model.trainable_variables
+            ]
+        rates = tf.constant([learning_rate, hypergradient_learning_rate], tf.float32)
+        statistics = self._run_adapting_interval(indices, rates)
+        return self._measurement(statistics), float(self.optimizer.learning_rate)
+
+    def _next_interval(self, learning_rate):
+        """Checks and counts; returns the next minibatch indices, None once diverged."""
         if not 0 < learning_rate < math.inf:
             raise ValueError(f"Expected a learning rate > 0, found {learning_rate!r}.")
         start, interval = self._num_steps_done, self.task.trainee_steps_per_action
@@ -124,11 +170,8 @@ class Trainee:
             )
         self._num_steps_done += interval
         if self._last is not None and self._last.diverged:
-            return self._last
-        indices = tf.constant(self._order[start : start + interval])
-        return self._measurement(
-            self._run_interval(indices, tf.constant(learning_rate, tf.float32))
-        )
+            return None
+        return tf.constant(self._order[start : start + interval])
 
     def test(self) -> tuple[float, float]:
         """Returns (test loss, test accuracy) of the weights with the best validation loss.
@@ -170,9 +213,18 @@ class Trainee:
     def _run_interval(self, indices, learning_rate):
         """Steps through the rows of `indices`, int32 `[steps, batch]`, then measures."""
         self.optimizer.learning_rate.assign(learning_rate)
+        return self._steps_and_statistics(indices, self._optimizer_step)
+
+    @tf.function
+    def _run_adapting_interval(self, indices, rates):
+        self.optimizer.learning_rate.assign(rates[0])
+        step = functools.partial(self._adapting_optimizer_step, beta=rates[1])
+        return self._steps_and_statistics(indices, step)
+
+    def _steps_and_statistics(self, indices, optimizer_step):
         total_loss, finite, step = tf.constant(0.0), tf.constant(True), tf.constant(0)
         while finite and step < tf.shape(indices)[0]:
-            loss = self._optimizer_step(indices[step])
+            loss = optimizer_step(indices[step])
             finite = tf.math.is_finite(loss)
             total_loss += loss
             step += 1
@@ -198,14 +250,39 @@ class Trainee:
         return tf.stack([_mean_loss(logits, labels), _accuracy(logits, labels)])
 
     def _optimizer_step(self, indices):
+        loss, gradients = self._gradients(indices)
+        variables = self.model.trainable_variables
+        self.optimizer.apply_gradients(zip(gradients, variables))
+        return loss
+
+    def _adapting_optimizer_step(self, indices, beta):
+        loss, gradients = self._gradients(indices)
+        variables = self.model.trainable_variables
+        rate = self.optimizer.learning_rate
+        hypergradient = tf.add_n(
+            [tf.reduce_sum(g * u) for g, u in zip(gradients, self._directions)]
+        )
+        rate.assign(
+            tf.clip_by_value(
+                rate + beta * hypergradient,
+                _BOUNDS.min_learning_rate,
+                _BOUNDS.max_learning_rate,
+            )
+        )
+        # Copies: the optimizer writes into the variables' own memory.
+        before = [tf.raw_ops.DeepCopy(x=v) for v in variables]
+        self.optimizer.apply_gradients(zip(gradients, variables))
+        for direction, old, variable in zip(self._directions, before, variables):
+            direction.assign((old - variable) / rate)
+        return loss
+
+    def _gradients(self, indices):
         images, labels = self._minibatch(indices)
         with tf.GradientTape() as tape:
             loss = _mean_loss(self._logits(images, training=True), labels)
             penalized_loss = tf.add_n([loss, *self.model.losses])
         variables = self.model.trainable_variables
-        gradients = tape.gradient(penalized_loss, variables)
-        self.optimizer.apply_gradients(zip(gradients, variables))
-        return loss
+        return loss, tape.gradient(penalized_loss, variables)
 
     def _minibatch(self, indices):
         images, labels = self._train_data
@@ -260,22 +337,6 @@ class Trainee:
                 tf.cast(tf.math.is_finite(loss), tf.float32),
             ]
         )
-
-
-def _resident(images, labels):
-    return tf.constant(images, tf.uint8), tf.constant(labels, tf.int32)
-
-
-def _minibatch_order(seed, num_images, batch_size, num_steps):
-    """int32 `[num_steps, batch_size]`: a fresh permutation an epoch, remainder dropped."""
-    rng = np.random.default_rng([seed, 1])
-    per_epoch = num_images // batch_size
-    epochs = [
-        rng.permutation(num_images)[: per_epoch * batch_size]
-        for _ in range(-(-num_steps // per_epoch))
-    ]
-    order = np.concatenate(epochs).reshape(-1, batch_size)
-    return order[:num_steps].astype(np.int32)
 
 
 def _mean_loss(logits, labels):

@@ -10,7 +10,7 @@ from tf_agents.environments import utils as environment_utils
 
 from learned_lr.agents.environment import EnvironmentConfig, LearningRateEnvironment
 from learned_lr.control.observations import TRANSFORMS
-from learned_lr.trainees import schedules
+from learned_lr.trainees import adaptive_schedules, schedules
 from learned_lr.trainees.episode import run_episode
 
 CAPS = {"tiny": 1.5 * math.log(10), "quadratic": 100.0}
@@ -149,7 +149,7 @@ def test_the_mean_action_gives_the_episode_of_the_learned_schedule(
     while not time_step.is_last():
         action, state = controller.act(time_step.observation, state)
         time_step = environment.step(np.float32(action))
-    expected = run_episode(task, schedules.Learned(controller), 11)
+    expected = run_episode(task, adaptive_schedules.Learned(controller), 11)
     found = environment.episode(test=True)
     np.testing.assert_array_equal(found.trajectory, expected.trajectory)
     np.testing.assert_equal(

@@ -7,8 +7,8 @@ import numpy as np
 from learned_lr.agents.collection import collect_episode
 from learned_lr.agents.environment import EnvironmentConfig
 from learned_lr.agents.ppo import PPOConfig, PPOTrainer
+from learned_lr.trainees.adaptive_schedules import Learned
 from learned_lr.trainees.episode import run_episode
-from learned_lr.trainees.schedules import Learned
 from learned_lr.trainees.tasks import QuadraticTask
 
 

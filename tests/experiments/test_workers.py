@@ -135,3 +135,28 @@ def test_config_is_checked(values, message):
 
 def test_one_worker_a_core_by_default():
     assert Workers().num_workers == len(os.sched_getaffinity(0))
+
+
+def test_interrupt_that_a_thread_receives_waits_until_a_worker_has_started(monkeypatch):
+    submitted = []
+
+    def submit(self, function, *arguments):
+        # The main thread blocks the signal; this thread is open to it, as a library's may be.
+        thread = threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT))
+        thread.start()
+        thread.join()
+        time.sleep(0.05)
+        submitted.append(function)
+
+    monkeypatch.setattr(
+        workers_module.concurrent.futures.ProcessPoolExecutor, "submit", submit
+    )
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    opener = threading.Thread(target=time.sleep, args=(1,))
+    opener.start()
+    workers = Workers(WorkersConfig(num_workers=1))
+    with workers, pytest.raises(KeyboardInterrupt):
+        list(workers.map(worker_functions.square, [(1,)]))
+    opener.join()
+    assert submitted == [worker_functions.square]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

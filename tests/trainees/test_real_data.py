@@ -10,7 +10,7 @@ import pytest
 from learned_lr.agents.collection import collect_episode
 from learned_lr.agents.environment import EnvironmentConfig
 from learned_lr.control.controller import Controller
-from learned_lr.trainees import schedules, tasks
+from learned_lr.trainees import adaptive_schedules, schedules, tasks
 from learned_lr.trainees.episode import run_episode
 
 pytestmark = pytest.mark.slow
@@ -35,7 +35,9 @@ def test_committed_controller_drives_fashion_mnist():
     path = os.path.join(root, "results", "fashion_mnist_lenet5", "controller")
     controller = Controller.load(path)
     task = tasks.make_task("fashion_mnist_lenet5", **_SHORT)
-    greedy = run_episode(task, schedules.Learned(controller), seed=0, test=False)
+    greedy = run_episode(
+        task, adaptive_schedules.Learned(controller), seed=0, test=False
+    )
     rates = greedy.column("learning_rate")
     assert rates[1:].max() > 3 * controller.spec.initial_learning_rate
     explored = collect_episode(controller, task, EnvironmentConfig(), seed=0)

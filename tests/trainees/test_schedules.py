@@ -11,7 +11,7 @@ import pytest
 from learned_lr.control.actions import LearningRateScaling
 from learned_lr.control.controller import Controller, ControllerSpec
 from learned_lr.control.observations import Measurement, ObservationSpec
-from learned_lr.trainees import schedules
+from learned_lr.trainees import adaptive_schedules, schedules
 
 MEASUREMENT = Measurement(2.3, 2.3, 0.01, 0.0, 0.0, 0.05)
 
@@ -166,15 +166,15 @@ def test_learned_by_hand(act_before_first_interval):
     if not act_before_first_interval:
         actions[0] = 0.0
     expected = 0.01 * 2.0 ** np.cumsum(actions)
-    schedule = schedules.Learned(_controller(act_before_first_interval))
+    schedule = adaptive_schedules.Learned(_controller(act_before_first_interval))
     assert schedule.name == "learned"
     np.testing.assert_allclose(_curve(schedule, 40), expected, rtol=1e-6)
     np.testing.assert_array_equal(_curve(schedule, 40), _curve(schedule, 40))
 
 
 def test_learned_from_another_initial_rate():
-    schedule = schedules.Learned(_controller(True), 0.02, "mine")
-    expected = _curve(schedules.Learned(_controller(True)), 40)
+    schedule = adaptive_schedules.Learned(_controller(True), 0.02, "mine")
+    expected = _curve(adaptive_schedules.Learned(_controller(True)), 40)
     assert schedule.name == "mine"
     np.testing.assert_allclose(
         _curve(schedule, 40), 2 * np.asarray(expected), rtol=1e-12
@@ -182,12 +182,14 @@ def test_learned_from_another_initial_rate():
 
 
 def test_learned_keeps_to_the_bounds_of_its_spec():
-    curve = _curve(schedules.Learned(_controller(True, action_bias=-20.0)), 400)
+    curve = _curve(
+        adaptive_schedules.Learned(_controller(True, action_bias=-20.0)), 400
+    )
     assert curve[0] == pytest.approx(0.005)
     assert curve[-1] == 1e-4
 
 
 def test_learned_pickled():
-    schedule = schedules.Learned(_controller(True))
+    schedule = adaptive_schedules.Learned(_controller(True))
     copy = pickle.loads(pickle.dumps(schedule))
     assert _curve(copy, 40) == _curve(schedule, 40)

@@ -1,0 +1,161 @@
+"""Schedules that react to the run: a reduction on plateaus, hypergradient descent, a trained controller."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from learned_lr.control.controller import Controller
+from learned_lr.control.observations import ObservationBuilder
+from learned_lr.trainees.schedules import NextLearningRate, check_rate
+
+
+@dataclasses.dataclass(frozen=True)
+class ReduceOnPlateau:
+    """Cuts the rate when the validation loss has not improved for some decisions.
+
+    The rule and the defaults of `factor` and `min_delta` are those of Keras'
+    ReduceLROnPlateau, with a decision in place of an epoch.
+
+    Attributes:
+      initial_learning_rate: float > 0.
+      factor: float in (0, 1), the rate is multiplied by it.
+      patience: int >= 1, decisions without an improvement before a cut.
+      min_delta: float >= 0, what counts as an improvement of the validation loss.
+      min_learning_rate: float > 0, a lower bound.
+    """
+
+    initial_learning_rate: float
+    factor: float = 0.1
+    patience: int = 10
+    min_delta: float = 1e-4
+    min_learning_rate: float = 1e-7
+
+    def __post_init__(self):
+        check_rate("initial_learning_rate", self.initial_learning_rate)
+        check_rate("min_learning_rate", self.min_learning_rate)
+        if not 0 < self.factor < 1 or self.patience < 1 or self.min_delta < 0:
+            raise ValueError(
+                "Expected factor in (0, 1), patience >= 1 and min_delta >= 0, found "
+                f"{self.factor!r}, {self.patience!r} and {self.min_delta!r}."
+            )
+
+    @property
+    def name(self) -> str:
+        """A short name for tables."""
+        return (
+            f"plateau {self.initial_learning_rate:g}, {self.factor:g}, {self.patience}"
+        )
+
+    def start(self, num_trainee_steps: int) -> NextLearningRate:
+        """Begins an episode."""
+        rate, best, waited = self.initial_learning_rate, float("inf"), 0
+
+        def next_learning_rate(trainee_step, measurement):
+            nonlocal rate, best, waited
+            if measurement.validation_loss < best - self.min_delta:
+                best, waited = measurement.validation_loss, 0
+            else:
+                waited += 1
+            if waited >= self.patience:
+                rate, waited = max(rate * self.factor, self.min_learning_rate), 0
+            return rate
+
+        return next_learning_rate
+
+
+@dataclasses.dataclass(frozen=True)
+class Hypergradient:
+    """The rate descends along its own gradient at every trainee step (Baydin et al., 2018).
+
+    The trainee computes it (`Trainee.train_adapting`), since it needs the gradients; this
+    schedule names the rate of the first step and how fast it moves.
+
+    Attributes:
+      initial_learning_rate: float > 0.
+      hypergradient_learning_rate: float >= 0, "beta"; the authors use 1e-7 with Adam.
+    """
+
+    initial_learning_rate: float
+    hypergradient_learning_rate: float = 1e-7
+
+    def __post_init__(self):
+        check_rate("initial_learning_rate", self.initial_learning_rate)
+        if not 0 <= self.hypergradient_learning_rate < float("inf"):
+            raise ValueError(
+                "Expected hypergradient_learning_rate >= 0, found "
+                f"{self.hypergradient_learning_rate!r}."
+            )
+
+    @property
+    def name(self) -> str:
+        """A short name for tables."""
+        return (
+            f"hypergradient {self.initial_learning_rate:g}, "
+            f"{self.hypergradient_learning_rate:g}"
+        )
+
+    def start(self, num_trainee_steps: int) -> NextLearningRate:
+        """Begins an episode; the rate it returns is that before the first step."""
+        return lambda trainee_step, measurement: self.initial_learning_rate
+
+
+@dataclasses.dataclass(frozen=True)
+class Learned:
+    """A trained controller: the mean action at every decision.
+
+    Attributes:
+      controller: the controller.
+      initial_learning_rate: the rate the first decision scales; None for the
+        controller's own.
+      label: a name for tables.
+      num_normalizer_decisions: int, after so many decisions the normaliser's mean and
+        variance become those of the observations of this episode so far; 0 leaves the
+        normaliser as it was trained.
+    """
+
+    controller: Controller
+    initial_learning_rate: float | None = None
+    label: str = "learned"
+    num_normalizer_decisions: int = 0
+
+    def __post_init__(self):
+        if self.num_normalizer_decisions < 0:
+            raise ValueError(
+                "Expected num_normalizer_decisions >= 0, found "
+                f"{self.num_normalizer_decisions!r}."
+            )
+
+    @property
+    def name(self) -> str:
+        """A short name for tables."""
+        return self.label
+
+    def start(self, num_trainee_steps: int) -> NextLearningRate:
+        """Begins an episode."""
+        controller, spec = self.controller, self.controller.spec
+        builder = ObservationBuilder(spec.observation)
+        rate = self.initial_learning_rate or spec.initial_learning_rate
+        state = controller.initial_state()
+        observations = []
+
+        def next_learning_rate(trainee_step, measurement):
+            nonlocal controller, rate, state
+            if trainee_step == 0:
+                builder.start(measurement, rate)
+                if not spec.act_before_first_interval:
+                    return rate
+            progress = trainee_step / num_trainee_steps
+            observation = builder.build(measurement, rate, progress)
+            if len(observations) < self.num_normalizer_decisions:
+                observations.append(observation)
+                if len(observations) == self.num_normalizer_decisions:
+                    controller = controller.with_normalizer(
+                        np.mean(observations, axis=0), np.var(observations, axis=0)
+                    )
+            action, state = controller.act(observation, state)
+            rate = spec.scaling.next_learning_rate(rate, action)
+            return rate
+
+        return next_learning_rate
