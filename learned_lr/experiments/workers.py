@@ -62,8 +62,15 @@ class Workers:
     of one known piece of work: it is run again in a fresh process, three times at most.
     """
 
-    def __init__(self, config: WorkersConfig | None = None):
+    def __init__(self, config: WorkersConfig | None = None, is_fresh: bool = False):
+        """Starts nothing yet.
+
+        Args:
+          config: how many workers, and how wide.
+          is_fresh: whether every call gets a process that has done nothing before.
+        """
         config = config or WorkersConfig()
+        self._is_fresh = is_fresh
         num_workers = config.num_workers
         if num_workers is None:
             num_workers = len(os.sched_getaffinity(0))
@@ -117,6 +124,8 @@ class Workers:
                 del running[slot]
                 try:
                     result = future.result()
+                    if self._is_fresh:
+                        self._stop(slot)
                 except BrokenProcessPool as error:
                     self._executors[slot] = None
                     if attempts[index] == _MAX_ATTEMPTS:
@@ -132,14 +141,18 @@ class Workers:
 
     def stop(self) -> None:
         """Ends all workers at once, whatever they are doing."""
-        for slot, executor in enumerate(self._executors):
-            if executor is None:
-                continue
-            processes = list((executor._processes or {}).values())
-            executor.shutdown(wait=False, cancel_futures=True)
-            for process in processes:
-                process.kill()
-            self._executors[slot] = None
+        for slot in range(self.num_workers):
+            self._stop(slot)
+
+    def _stop(self, slot):
+        executor = self._executors[slot]
+        if executor is None:
+            return
+        processes = list((executor._processes or {}).values())
+        executor.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.kill()
+        self._executors[slot] = None
 
     def _submit(self, slot, function, arguments):
         if self._executors[slot] is None:

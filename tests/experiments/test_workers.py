@@ -137,6 +137,12 @@ def test_one_worker_a_core_by_default():
     assert Workers().num_workers == len(os.sched_getaffinity(0))
 
 
+def test_fresh_workers_do_one_call_each():
+    with Workers(WorkersConfig(num_workers=1), is_fresh=True) as workers:
+        pids = dict(workers.map(worker_functions.process_id, [(), (), ()])).values()
+    assert len(set(pids)) == 3
+
+
 def test_interrupt_that_a_thread_receives_waits_until_a_worker_has_started(monkeypatch):
     submitted = []
 
