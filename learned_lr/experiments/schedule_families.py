@@ -1,7 +1,7 @@
 """Families of schedules, by gin: each a function of the root directory that returns schedules by name.
 
-A job binds a list of them, `baseline.families = [@step_decay, @constant]`, and each has its
-own parameters, `constant.learning_rates = (1e-3, 1e-2)`. A scope uses one twice:
+A job binds a list of them, `baseline.families = [@step_decay, @constant_rate]`, and each has its
+own parameters, `constant_rate.learning_rates = (1e-3, 1e-2)`. A scope uses one twice:
 `[@source/best_of_grid, @target/best_of_grid]`.
 """
 
@@ -43,8 +43,8 @@ _PAPER_PAIRS = (
 )
 
 
-@gin.register("constant")
-def constant(
+@gin.register("constant_rate")
+def constant_rate(
     root_dir: str, learning_rates: Sequence[float] = (1e-3, 3e-3, 1e-2)
 ) -> Schedules:
     """Constant rates."""
