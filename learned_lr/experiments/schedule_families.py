@@ -274,11 +274,7 @@ def collect(families: Sequence[Callable[..., Schedules]], root_dir: str) -> Sche
     found: Schedules = {}
     for family in families:
         for name, schedule in family(root_dir).items():
-            if name in found:
-                raise ValueError(
-                    f"Expected schedules of different names, found {name!r} twice."
-                )
-            found[name] = schedule
+            _add(found, name, schedule)
     if not found:
         raise ValueError("Expected at least one schedule, found none.")
     return found
@@ -320,5 +316,16 @@ def fingerprint(schedule: Any) -> str:
 
 
 def _product(schedule_class, *values):
-    found = [schedule_class(*point) for point in itertools.product(*values)]
-    return {schedule.name: schedule for schedule in found}
+    found: Schedules = {}
+    for point in itertools.product(*values):
+        schedule = schedule_class(*point)
+        _add(found, schedule.name, schedule)
+    return found
+
+
+def _add(found, name, schedule):
+    if name in found:
+        raise ValueError(
+            f"Expected schedules of different names, found {name!r} twice."
+        )
+    found[name] = schedule
