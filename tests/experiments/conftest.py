@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pathlib
 import signal
 import types
@@ -9,7 +10,7 @@ import types
 import pytest
 
 import gin
-from learned_lr import launch, train
+from learned_lr import launch
 
 TOY = """
 task.name = 'quadratic'
@@ -35,10 +36,15 @@ RESULTS = (
 
 
 def _launch_train(root_dir, *bindings, gin_files=None):
+    return _launch_job("train", root_dir, *bindings, gin_files=gin_files)
+
+
+def _launch_job(job, root_dir, *bindings, config=TOY, gin_files=None):
     if gin_files is None:
         gin_files = [str(pathlib.Path(root_dir) / "toy.gin")]
         pathlib.Path(root_dir).mkdir(parents=True, exist_ok=True)
-        pathlib.Path(gin_files[0]).write_text(TOY, encoding="utf-8")
+        pathlib.Path(gin_files[0]).write_text(config, encoding="utf-8")
+    door = importlib.import_module(f"learned_lr.{job}")
     gin.clear_config()
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch:
@@ -51,10 +57,16 @@ def _launch_train(root_dir, *bindings, gin_files=None):
         ):
             patch.setattr(launch, flag, types.SimpleNamespace(value=value))
         try:
-            return launch._main("train", train._load)
+            return launch._main(job, door._load)
         finally:
             signal.signal(signal.SIGTERM, handler)
             gin.clear_config()
+
+
+@pytest.fixture(scope="session")
+def launch_job():
+    """A function (job, root_dir, *bindings, config=...) that runs a job; returns its exit code."""
+    return _launch_job
 
 
 @pytest.fixture(scope="session")
