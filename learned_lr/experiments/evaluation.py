@@ -72,7 +72,7 @@ def evaluate(
 
     Leaves `evaluation.csv` (a row a run), `trajectories.csv` (a row a decision),
     `statistics.csv`, `schedules.json`, `evaluation.md`, `schedule.png`, and in `replay/` the
-    mean rates of every schedule that reacts to the run, as tables that `replay.path` takes.
+    mean rates of each schedule, as tables that `replay.path` takes.
 
     Args:
       run: the run directory.
@@ -229,11 +229,9 @@ def _decision(values):
 
 
 def _write_replays(run, episodes):
-    """Writes the geometric mean over seeds of each schedule's rates, where they are not all equal."""
+    """Writes the geometric mean over seeds of each schedule's rates."""
     for name, group in episodes.items():
         rates = np.stack([episode.column("learning_rate") for episode in group])
-        if len(rates) > 1 and np.all(rates == rates[0]):
-            continue
         mean = np.exp(np.log(rates).mean(axis=0))
         steps = group[0].column("trainee_step").astype(int)
         # A trajectory's row has the rate of the interval that ends there.

@@ -8,6 +8,7 @@ import signal
 import types
 
 import pytest
+from job_results import EVALUATION, GRID
 
 import gin
 from learned_lr import launch
@@ -91,3 +92,40 @@ def finished(tmp_path_factory):
     root_dir = tmp_path_factory.mktemp("finished")
     assert _launch_train(root_dir) == 0
     return root_dir / "train" / "quadratic" / "toy"
+
+
+@pytest.fixture(scope="session")
+def run_jobs(launch_job):
+    """A function (root_dir, *jobs) that runs toy jobs of one root directory."""
+
+    def run_jobs(root_dir, *jobs, bindings=()):
+        root_dir.mkdir(exist_ok=True)
+        (root_dir / "lr.csv").write_text("trainee_step,learning_rate\n0,0.3\n20,0.2\n")
+        for job in jobs:
+            config = {"baseline": GRID, "evaluate": EVALUATION}[job]
+            code = launch_job(job, root_dir, *bindings, config=config)
+            if code:
+                return code
+        return 0
+
+    return run_jobs
+
+
+@pytest.fixture(scope="session")
+def undisturbed_jobs(tmp_path_factory, run_jobs):
+    """The root directory of a grid and an evaluation; not to be written to."""
+    root_dir = tmp_path_factory.mktemp("undisturbed")
+    assert run_jobs(root_dir, "baseline", "evaluate") == 0
+    return root_dir
+
+
+@pytest.fixture(scope="session")
+def grid(undisturbed_jobs):
+    """The run directory of the undisturbed grid."""
+    return undisturbed_jobs / "baseline" / "quadratic" / "toy"
+
+
+@pytest.fixture(scope="session")
+def evaluation(undisturbed_jobs):
+    """The run directory of the undisturbed evaluation."""
+    return undisturbed_jobs / "evaluate" / "quadratic" / "toy"
