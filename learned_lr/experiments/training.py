@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 from typing import Any
 
@@ -39,6 +40,7 @@ UPDATE_COLUMNS = (
 )
 ITERATION_COLUMNS = ("iteration", "mean_return", *UPDATE_COLUMNS)
 EVALUATION_COLUMNS = ("iteration", "seed", *_EPISODE_FIGURES)
+_TIMINGS = "timings.jsonl"
 
 
 @gin.configurable("train")
@@ -110,7 +112,15 @@ def train(
                     num_seeds,
                     lambda index, episode: bar.update(),
                 )
-    run.finish(**controller.spec.provenance)
+    num_episodes = num_iterations * episodes_per_iteration
+    num_evaluations = -(-num_iterations // evaluation_interval)
+    num_runs = num_episodes + num_evaluations * num_evaluation_episodes
+    run.finish(
+        **controller.spec.provenance,
+        num_runs=num_runs,
+        num_trainee_steps=num_runs * task.num_trainee_steps,
+        cpu_sec=job.cpu_sec(),
+    )
     return table
 
 
@@ -146,11 +156,19 @@ class _Job:
         total = num_iterations * episodes_per_iteration
         with _progress(total, "training", done * episodes_per_iteration) as bar:
             for iteration in range(done + 1, num_iterations + 1):
-                self._run_iteration(iteration, episodes_per_iteration, bar)
+                timing = self._run_iteration(iteration, episodes_per_iteration, bar)
                 last = iteration == num_iterations
                 if last or iteration % evaluation_interval == 0:
-                    self._evaluate(iteration, num_evaluation_episodes, bar)
+                    episodes = self._evaluate(iteration, num_evaluation_episodes, bar)
+                    timing["cpu_sec"] += sum(e.cpu_sec for e in episodes)
+                self._write_timing(iteration, **timing)
                 self._checkpoints.save(iteration)
+
+    def cpu_sec(self) -> float:
+        """Processor seconds of all training and evaluation episodes; NaN if one is not known."""
+        lines = (self._run.read(_TIMINGS) or b"").decode().splitlines()
+        timings = {row["iteration"]: row for row in map(json.loads, lines)}
+        return sum(row.get("cpu_sec", math.nan) for row in timings.values())
 
     def _run_iteration(self, iteration, num_episodes, bar):
         start = time.perf_counter()
@@ -196,11 +214,11 @@ class _Job:
         self.tensorboard.write_iteration(
             iteration, {"controller/mean_return": mean_return, **scalars}
         )
-        self._write_timing(
-            iteration,
-            collect_sec=collected_at - start,
-            update_sec=updated_at - collected_at,
-        )
+        return {
+            "collect_sec": collected_at - start,
+            "update_sec": updated_at - collected_at,
+            "cpu_sec": sum(item.episode.cpu_sec for item in collected),
+        }
 
     def _evaluate(self, iteration, num_episodes, bar):
         controller = self._trainer.controller({"iteration": iteration})
@@ -230,6 +248,7 @@ class _Job:
             iteration, {"controller/greedy_best_validation_loss": np.mean(losses)}
         )
         self._run.save_controller(f"controllers/iteration_{iteration:06d}", controller)
+        return episodes
 
     def export_best(self) -> Controller:
         """Writes `controller/`: the evaluated controller with the best validation loss."""
@@ -252,7 +271,7 @@ class _Job:
         return controller
 
     def _write_timing(self, iteration, **durations):
-        with open(self._run.file("timings.jsonl"), "a", encoding="utf-8") as file:
+        with open(self._run.file(_TIMINGS), "a", encoding="utf-8") as file:
             file.write(json.dumps({"iteration": iteration, **durations}) + "\n")
 
 
