@@ -39,6 +39,10 @@ def _launch_train(root_dir, *bindings, gin_files=None):
         gin_files = [str(pathlib.Path(root_dir) / "toy.gin")]
         pathlib.Path(root_dir).mkdir(parents=True, exist_ok=True)
         pathlib.Path(gin_files[0]).write_text(TOY, encoding="utf-8")
+    return _launch("train", train, root_dir, *bindings, gin_files=gin_files)
+
+
+def _launch(job_name, door, root_dir, *bindings, gin_files):
     gin.clear_config()
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch:
@@ -51,7 +55,7 @@ def _launch_train(root_dir, *bindings, gin_files=None):
         ):
             patch.setattr(launch, flag, types.SimpleNamespace(value=value))
         try:
-            return launch._main("train", train._load)
+            return launch._main(job_name, door._load)
         finally:
             signal.signal(signal.SIGTERM, handler)
             gin.clear_config()
@@ -61,6 +65,12 @@ def _launch_train(root_dir, *bindings, gin_files=None):
 def launch_train():
     """A function (root_dir, *bindings) that runs the toy job and returns its exit code."""
     return _launch_train
+
+
+@pytest.fixture(scope="session")
+def launch_door():
+    """A function (job name, its door, root_dir, *bindings, gin_files) like `launch_train`."""
+    return _launch
 
 
 @pytest.fixture(scope="session")
