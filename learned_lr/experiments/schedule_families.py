@@ -1,7 +1,7 @@
 """Families of schedules, by gin: each a function of the root directory that returns schedules by name.
 
-A job binds a list of them, `baseline.families = [@step_decay, @constant]`, and each has its
-own parameters, `constant.learning_rates = (1e-3, 1e-2)`. A scope uses one twice:
+A job binds a list of them, `baseline.families = [@step_decay, @constant_rate]`, and each has its
+own parameters, `constant_rate.learning_rates = (1e-3, 1e-2)`. A scope uses one twice:
 `[@source/best_of_grid, @target/best_of_grid]`.
 """
 
@@ -43,8 +43,8 @@ _PAPER_PAIRS = (
 )
 
 
-@gin.register("constant")
-def constant(
+@gin.register("constant_rate")
+def constant_rate(
     root_dir: str, learning_rates: Sequence[float] = (1e-3, 3e-3, 1e-2)
 ) -> Schedules:
     """Constant rates."""
@@ -274,11 +274,7 @@ def collect(families: Sequence[Callable[..., Schedules]], root_dir: str) -> Sche
     found: Schedules = {}
     for family in families:
         for name, schedule in family(root_dir).items():
-            if name in found:
-                raise ValueError(
-                    f"Expected schedules of different names, found {name!r} twice."
-                )
-            found[name] = schedule
+            _add(found, name, schedule)
     if not found:
         raise ValueError("Expected at least one schedule, found none.")
     return found
@@ -320,5 +316,16 @@ def fingerprint(schedule: Any) -> str:
 
 
 def _product(schedule_class, *values):
-    found = [schedule_class(*point) for point in itertools.product(*values)]
-    return {schedule.name: schedule for schedule in found}
+    found: Schedules = {}
+    for point in itertools.product(*values):
+        schedule = schedule_class(*point)
+        _add(found, schedule.name, schedule)
+    return found
+
+
+def _add(found, name, schedule):
+    if name in found:
+        raise ValueError(
+            f"Expected schedules of different names, found {name!r} twice."
+        )
+    found[name] = schedule

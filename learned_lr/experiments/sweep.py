@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import json
 import os
 import sys
@@ -97,8 +96,8 @@ def sweep(
         unit="point",
         mininterval=1,
     )
-    with Workers(workers_config, is_fresh=True) as workers, progress as bar:
-        for slug, failure in _run_points(workers, calls):
+    with progress as bar:
+        for slug, failure in _run_points(workers_config, calls):
             report.add(slug, failure)
             bar.update()
             if report.failures:
@@ -113,9 +112,8 @@ def load_job(job: str) -> Callable[[RunDirectory], str]:
 
 def load_jobs() -> None:
     """Imports all jobs, so that gin knows what a sweep's gin file may bind."""
-    for job, module in _JOBS.items():
-        if importlib.util.find_spec(module):
-            load_job(job)
+    for job in _JOBS:
+        load_job(job)
 
 
 def run_point(
@@ -168,18 +166,21 @@ def _check(job, gin_files, shared_config, points) -> str:
     return base_config
 
 
-def _run_points(workers, calls) -> Iterator[tuple[str, str | None]]:
+def _run_points(config, calls) -> Iterator[tuple[str, str | None]]:
     """Yields (slug, why it failed or None) as points end."""
     waiting = list(calls)
     while waiting:
         slugs = list(waiting)
         try:
-            for index, failure in workers.map(run_point, [calls[s] for s in slugs]):
-                waiting.remove(slugs[index])
-                yield slugs[index], failure
+            with Workers(config, is_fresh=True) as workers:
+                arguments = [calls[slug] for slug in slugs]
+                for index, failure in workers.map(run_point, arguments):
+                    waiting.remove(slugs[index])
+                    yield slugs[index], failure
         except WorkerError as error:
-            # The map has ended; the points that were running resume in the next one.
-            workers.stop()
+            if error.index is None:
+                raise
+            # It ended the map: the points that ran beside it resume in the next one.
             waiting.remove(slugs[error.index])
             yield slugs[error.index], _DEATH
 

@@ -22,7 +22,7 @@ class WorkerError(RuntimeError):
     """The same piece of work took its worker process down every time.
 
     Attributes:
-      index: of the call, in the arguments that were mapped.
+      index: of the call in the arguments that were mapped; None if it is about no call.
     """
 
     def __init__(self, message: str, index: int | None = None):

@@ -67,9 +67,10 @@ class QuadraticTrainee:
             losses.append(self._loss())
             if not self._diverged:
                 gradient = self._curvature * self._x + noise
-                hypergradient = float(np.sum(gradient * self._direction))
-                learning_rate += hypergradient_learning_rate * hypergradient
-                learning_rate = _BOUNDS.next_learning_rate(max(learning_rate, 0.0), 0.0)
+                if hypergradient_learning_rate:
+                    hypergradient = float(np.sum(gradient * self._direction))
+                    learning_rate += hypergradient_learning_rate * hypergradient
+                    learning_rate = _BOUNDS.next_learning_rate(learning_rate, 0.0)
                 self._x = self._x - learning_rate * gradient
                 self._direction = gradient
                 self._diverged = not self._loss() < self.loss_cap

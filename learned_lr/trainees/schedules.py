@@ -101,7 +101,8 @@ class WarmupCosine:
     @property
     def name(self) -> str:
         """A short name for tables."""
-        return f"cosine {self.peak_learning_rate:g}, warm-up {self.num_warmup_steps}"
+        name = f"cosine {self.peak_learning_rate:g}, warm-up {self.num_warmup_steps}"
+        return f"{name}, to {self.final_fraction:g}" if self.final_fraction else name
 
     def start(self, num_trainee_steps: int) -> NextLearningRate:
         """Begins an episode."""

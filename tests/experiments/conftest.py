@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import pathlib
 import signal
 import types
 
 import pytest
+from job_results import EVALUATION, GRID
 
 import gin
-from learned_lr import launch, train
+from learned_lr import launch
 
 TOY = """
 task.name = 'quadratic'
@@ -35,14 +37,15 @@ RESULTS = (
 
 
 def _launch_train(root_dir, *bindings, gin_files=None):
+    return _launch_job("train", root_dir, *bindings, gin_files=gin_files)
+
+
+def _launch_job(job, root_dir, *bindings, config=TOY, gin_files=None):
     if gin_files is None:
         gin_files = [str(pathlib.Path(root_dir) / "toy.gin")]
         pathlib.Path(root_dir).mkdir(parents=True, exist_ok=True)
-        pathlib.Path(gin_files[0]).write_text(TOY, encoding="utf-8")
-    return _launch("train", train, root_dir, *bindings, gin_files=gin_files)
-
-
-def _launch(job_name, door, root_dir, *bindings, gin_files):
+        pathlib.Path(gin_files[0]).write_text(config, encoding="utf-8")
+    door = importlib.import_module(f"learned_lr.{job}")
     gin.clear_config()
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch:
@@ -55,22 +58,22 @@ def _launch(job_name, door, root_dir, *bindings, gin_files):
         ):
             patch.setattr(launch, flag, types.SimpleNamespace(value=value))
         try:
-            return launch._main(job_name, door._load)
+            return launch._main(job, door._load)
         finally:
             signal.signal(signal.SIGTERM, handler)
             gin.clear_config()
 
 
 @pytest.fixture(scope="session")
-def launch_train():
-    """A function (root_dir, *bindings) that runs the toy job and returns its exit code."""
-    return _launch_train
+def launch_job():
+    """A function (job, root_dir, *bindings, config=...) that runs a job; returns its exit code."""
+    return _launch_job
 
 
 @pytest.fixture(scope="session")
-def launch_door():
-    """A function (job name, its door, root_dir, *bindings, gin_files) like `launch_train`."""
-    return _launch
+def launch_train():
+    """A function (root_dir, *bindings) that runs the toy job and returns its exit code."""
+    return _launch_train
 
 
 @pytest.fixture(scope="session")
@@ -89,3 +92,40 @@ def finished(tmp_path_factory):
     root_dir = tmp_path_factory.mktemp("finished")
     assert _launch_train(root_dir) == 0
     return root_dir / "train" / "quadratic" / "toy"
+
+
+@pytest.fixture(scope="session")
+def run_jobs(launch_job):
+    """A function (root_dir, *jobs) that runs toy jobs of one root directory."""
+
+    def run_jobs(root_dir, *jobs, bindings=()):
+        root_dir.mkdir(exist_ok=True)
+        (root_dir / "lr.csv").write_text("trainee_step,learning_rate\n0,0.3\n20,0.2\n")
+        for job in jobs:
+            config = {"baseline": GRID, "evaluate": EVALUATION}[job]
+            code = launch_job(job, root_dir, *bindings, config=config)
+            if code:
+                return code
+        return 0
+
+    return run_jobs
+
+
+@pytest.fixture(scope="session")
+def undisturbed_jobs(tmp_path_factory, run_jobs):
+    """The root directory of a grid and an evaluation; not to be written to."""
+    root_dir = tmp_path_factory.mktemp("undisturbed")
+    assert run_jobs(root_dir, "baseline", "evaluate") == 0
+    return root_dir
+
+
+@pytest.fixture(scope="session")
+def grid(undisturbed_jobs):
+    """The run directory of the undisturbed grid."""
+    return undisturbed_jobs / "baseline" / "quadratic" / "toy"
+
+
+@pytest.fixture(scope="session")
+def evaluation(undisturbed_jobs):
+    """The run directory of the undisturbed evaluation."""
+    return undisturbed_jobs / "evaluate" / "quadratic" / "toy"

@@ -11,7 +11,6 @@ from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.plugins.hparams import metadata
 from tensorboard.util import tensor_util
 
-from learned_lr import sweep as door
 from learned_lr.experiments import sweep, sweep_points, workers
 from learned_lr.experiments.workers import WorkerError
 
@@ -28,7 +27,7 @@ TIMINGS = ("cpu_sec",)
 
 
 @pytest.fixture
-def launch_sweep(launch_door, tmp_path):
+def launch_sweep(launch_job, tmp_path):
     """A function (*bindings) that runs a sweep of the toy baseline and returns its exit code."""
     (tmp_path / "job.gin").write_text(BASELINE, encoding="utf-8")
     gin_file = tmp_path / "toy.gin"
@@ -39,8 +38,8 @@ def launch_sweep(launch_door, tmp_path):
     )
 
     def launch_sweep(*bindings):
-        return launch_door(
-            "sweep", door, tmp_path / "runs", *bindings, gin_files=[str(gin_file)]
+        return launch_job(
+            "sweep", tmp_path / "runs", *bindings, gin_files=[str(gin_file)]
         )
 
     return launch_sweep
@@ -153,7 +152,7 @@ def test_table_summary_and_run_directories(launch_sweep, run_path, capsys):
 
 
 def test_point_is_the_run_of_the_jobs_own_command(
-    launch_door, finished, results, tmp_path
+    launch_job, finished, results, tmp_path
 ):
     gin_file = tmp_path / "sweep.gin"
     toy = finished.parents[2] / "toy.gin"
@@ -162,7 +161,7 @@ def test_point_is_the_run_of_the_jobs_own_command(
         "workers.num_workers = 0\n",
         encoding="utf-8",
     )
-    assert launch_door("sweep", door, tmp_path, gin_files=[str(gin_file)]) == 0
+    assert launch_job("sweep", tmp_path, gin_files=[str(gin_file)]) == 0
     (point,) = (tmp_path / "sweep" / "train" / "sweep" / "points").iterdir()
     assert results(point) == results(finished)
     config = "operative_config.gin"
@@ -223,24 +222,24 @@ def test_finished_sweep_runs_nothing_again(launch_sweep, run_path, monkeypatch):
     assert len(_files(run_path)) == len(files)
 
 
-class _DyingWorkers(workers.Workers):
-    """Workers in place, of which the one with the second point of three dies."""
-
-    has_died = False
-
-    def map(self, function, arguments):
-        for index, result in super().map(function, arguments):
-            yield index, result
-            if not self.has_died:
-                self.has_died = True
-                raise WorkerError("A worker process died 3 times.", index=1)
-
-
 def test_death_of_a_points_process_fails_that_point(
     launch_sweep, run_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(sweep, "Workers", _DyingWorkers)
+    mapped = []
+
+    class DyingWorkers(workers.Workers):
+        """Works in place, until the second of three points takes its worker down."""
+
+        def map(self, function, arguments):
+            mapped.append(len(arguments))
+            for index, result in super().map(function, arguments):
+                yield index, result
+                if len(mapped) == 1:
+                    raise WorkerError("A worker process died 3 times.", index=1)
+
+    monkeypatch.setattr(sweep, "Workers", DyingWorkers)
     assert launch_sweep("sweep.seeds = (0, 1, 2)") == 1
+    assert mapped == [3, 1]
     error = capsys.readouterr().err
     assert "Error: 1 of 3 points failed.\n- 01-seed=1: Its process died" in error
     rows = _rows(run_path)
@@ -333,14 +332,13 @@ def _hparams_content(log_dir):
     return content
 
 
-def test_example_is_valid(launch_door, tmp_path, monkeypatch):
+def test_example_is_valid(launch_job, tmp_path, monkeypatch):
     monkeypatch.setattr(sweep, "run_point", lambda *arguments: pytest.fail("ran"))
     root = pathlib.Path(__file__).resolve().parents[2]
     for path in sorted((root / "gin" / "sweep").glob("*.gin")):
         with pytest.raises(pytest.fail.Exception, match="^ran$"):
-            launch_door(
+            launch_job(
                 "sweep",
-                door,
                 tmp_path,
                 "workers.num_workers = 0",
                 gin_files=[str(path)],

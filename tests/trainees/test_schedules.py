@@ -8,10 +8,8 @@ import pickle
 import numpy as np
 import pytest
 
-from learned_lr.control.actions import LearningRateScaling
-from learned_lr.control.controller import Controller, ControllerSpec
-from learned_lr.control.observations import Measurement, ObservationSpec
-from learned_lr.trainees import adaptive_schedules, schedules
+from learned_lr.control.observations import Measurement
+from learned_lr.trainees import schedules
 
 MEASUREMENT = Measurement(2.3, 2.3, 0.01, 0.0, 0.0, 0.05)
 
@@ -42,10 +40,27 @@ CURVES = {
         + [0.5, 0.3454915028, 0.2061073739, 0.0954915028, 0.0244717419],
     ),
     # (t + 1) / 20 twice, then a cosine over 80 steps from 1 to 0.2, times 0.5
-    "cosine 0.5, warm-up 20": (
+    "cosine 0.5, warm-up 20, to 0.2": (
         schedules.WarmupCosine(0.5, 20, 0.2),
         [0.025, 0.275, 0.5, 0.4847759065, 0.4414213562, 0.3765366865]
         + [0.3, 0.2234633135, 0.1585786438, 0.1152240935],
+    ),
+    "cosine 1, warm-up 0, to 0.5": (
+        schedules.WarmupCosine(1.0, 0, 0.5),
+        [1.0, 0.9877641291, 0.9522542486, 0.8969463131, 0.8272542486]
+        + [0.75, 0.6727457514, 0.6030536869, 0.5477457514, 0.5122358709],
+    ),
+    # A tenth root of 0.01 is 0.63095734448.
+    "exponential 1, 0.01": (
+        schedules.Exponential(1.0, 0.01),
+        [1.0, 0.6309573445, 0.3981071706, 0.2511886432, 0.1584893192]
+        + [0.1, 0.0630957344, 0.0398107171, 0.0251188643, 0.0158489319],
+    ),
+    # From 0.1 up over 40 steps, from 1 down to 0.01 over 60: cosines at n/4 and n/6 of pi.
+    "one cycle 1, 0.4": (
+        schedules.OneCycle(1.0, 0.4, 10.0, 10.0),
+        [0.1, 0.2318019485, 0.55, 0.8681980515, 1.0, 0.9336825749]
+        + [0.7525, 0.505, 0.2575, 0.0763174251],
     ),
     "recorded": (
         schedules.Replay((0, 15, 20, 70), (0.1, 0.2, 0.3, 0.4), "recorded"),
@@ -117,6 +132,9 @@ def test_a_csv_that_does_not_fit_is_refused(tmp_path, content, message):
             lambda: schedules.WarmupCosine(1.0, 100).start(100),
             "num_warmup_steps < 100, found 100",
         ),
+        (lambda: schedules.Exponential(0.1, 0.0), "final_fraction > 0, found 0.0"),
+        (lambda: schedules.OneCycle(0.1, 1.0), r"warmup_fraction in \(0, 1\), found 1"),
+        (lambda: schedules.OneCycle(0.1, 0.3, 0.0), "initial_divisor > 0"),
         (lambda: schedules.Replay((), ()), "at least one, found 0 and 0"),
         (lambda: schedules.Replay((0, 1), (0.1,)), "found 1 and 2"),
         (
@@ -130,66 +148,3 @@ def test_a_csv_that_does_not_fit_is_refused(tmp_path, content, message):
 def test_a_schedule_that_is_none_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
-
-
-def _controller(act_before_first_interval, action_bias=0.0):
-    """Its action is tanh(progress - 0.5 + action_bias)."""
-    spec = ControllerSpec(
-        network="mlp",
-        num_units=1,
-        activation="relu",
-        observation=ObservationSpec(("progress",), "raw"),
-        scaling=LearningRateScaling(2.0, 1e-4, 1.0),
-        initial_learning_rate=0.01,
-        trainee_steps_per_action=10,
-        num_trainee_steps=40,
-        act_before_first_interval=act_before_first_interval,
-    )
-    weights = {
-        "normalizer_mean": [0.0],
-        "normalizer_variance": [0.999],
-        "hidden_kernel": [[1.0]],
-        "hidden_bias": [0.0],
-        "action_kernel": [[1.0]],
-        "action_bias": [action_bias - 0.5],
-        "action_deviation": [0.1],
-    }
-    return Controller(
-        spec, {name: np.float32(value) for name, value in weights.items()}
-    )
-
-
-@pytest.mark.parametrize("act_before_first_interval", [True, False])
-def test_learned_by_hand(act_before_first_interval):
-    # tanh(-0.5), tanh(-0.25), tanh(0), tanh(0.25)
-    actions = [-0.46211716, -0.24491866, 0.0, 0.24491866]
-    if not act_before_first_interval:
-        actions[0] = 0.0
-    expected = 0.01 * 2.0 ** np.cumsum(actions)
-    schedule = adaptive_schedules.Learned(_controller(act_before_first_interval))
-    assert schedule.name == "learned"
-    np.testing.assert_allclose(_curve(schedule, 40), expected, rtol=1e-6)
-    np.testing.assert_array_equal(_curve(schedule, 40), _curve(schedule, 40))
-
-
-def test_learned_from_another_initial_rate():
-    schedule = adaptive_schedules.Learned(_controller(True), 0.02, "mine")
-    expected = _curve(adaptive_schedules.Learned(_controller(True)), 40)
-    assert schedule.name == "mine"
-    np.testing.assert_allclose(
-        _curve(schedule, 40), 2 * np.asarray(expected), rtol=1e-12
-    )
-
-
-def test_learned_keeps_to_the_bounds_of_its_spec():
-    curve = _curve(
-        adaptive_schedules.Learned(_controller(True, action_bias=-20.0)), 400
-    )
-    assert curve[0] == pytest.approx(0.005)
-    assert curve[-1] == 1e-4
-
-
-def test_learned_pickled():
-    schedule = adaptive_schedules.Learned(_controller(True))
-    copy = pickle.loads(pickle.dumps(schedule))
-    assert _curve(copy, 40) == _curve(schedule, 40)

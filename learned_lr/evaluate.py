@@ -1,0 +1,13 @@
+"""Compares schedules: `python -m learned_lr.evaluate --gin_file=gin/evaluate/digits_cnn.gin`."""
+
+from learned_lr import launch
+
+
+def _load():
+    from learned_lr.experiments import evaluation
+
+    return evaluation.evaluate
+
+
+if __name__ == "__main__":
+    launch.run_job("evaluate", _load)

@@ -1,0 +1,168 @@
+"""Tests of whether two schedules differ: the paper's, and stricter ones. Numbers in, numbers out."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.stats
+
+SIGNIFICANCE = 0.05
+_NUM_RESAMPLES = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """A sample against a reference sample.
+
+    Attributes:
+      mean: mean of the sample.
+      standard_deviation: its sample standard deviation, ddof 1; NaN for one run.
+      reference_mean: mean of the reference.
+      reference_standard_deviation: likewise.
+      difference: mean minus the reference's mean.
+      difference_low: lower end of the bootstrap 95% interval of the mean paired difference.
+      difference_high: its upper end.
+      effect_size: Hedges' g, the difference in pooled standard deviations, bias-corrected.
+      p_student: independent two-sample t-test with equal variances, the paper's (section 3).
+      p_welch: the same without equal variances.
+      p_paired: paired t-test, run by run on the same seeds.
+    """
+
+    mean: float
+    standard_deviation: float
+    reference_mean: float
+    reference_standard_deviation: float
+    difference: float
+    difference_low: float
+    difference_high: float
+    effect_size: float
+    p_student: float
+    p_welch: float
+    p_paired: float
+
+
+def compare(sample: Sequence[float], reference: Sequence[float]) -> Difference:
+    """Compares two samples, float `[num_runs]` each, whose runs are paired by position.
+
+    What can't be computed (one run, no spread at all) is NaN.
+
+    Raises:
+      ValueError: if the samples are not of one length.
+    """
+    sample, reference = np.asarray(sample, float), np.asarray(reference, float)
+    if sample.shape != reference.shape or sample.ndim != 1 or not sample.size:
+        raise ValueError(
+            "Expected two samples of one length, found shapes "
+            f"{sample.shape} and {reference.shape}."
+        )
+    differences = sample - reference
+    deviations = [_deviation(sample), _deviation(reference)]
+    low, high = bootstrap_interval(differences)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        # SciPy warns of samples without spread; the p-value says it, too.
+        warnings.simplefilter("ignore")
+        student = scipy.stats.ttest_ind(sample, reference).pvalue
+        welch = scipy.stats.ttest_ind(sample, reference, equal_var=False).pvalue
+        paired = scipy.stats.ttest_rel(sample, reference).pvalue
+    return Difference(
+        mean=float(sample.mean()),
+        standard_deviation=deviations[0],
+        reference_mean=float(reference.mean()),
+        reference_standard_deviation=deviations[1],
+        difference=float(differences.mean()),
+        difference_low=low,
+        difference_high=high,
+        effect_size=_hedges_g(sample, reference),
+        p_student=float(student),
+        p_welch=float(welch),
+        p_paired=float(paired),
+    )
+
+
+def bootstrap_interval(
+    differences: np.ndarray, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Returns (low, high): BCa bootstrap interval of the mean, 10,000 resamples, a fixed seed.
+
+    Args:
+      differences: float `[num_runs]`.
+      confidence: the level.
+
+    Returns:
+      The interval; both ends are the value itself where all are equal, NaN for one run.
+    """
+    if len(differences) < 2:
+        return math.nan, math.nan
+    if np.ptp(differences) == 0:
+        return float(differences[0]), float(differences[0])
+    result = scipy.stats.bootstrap(
+        (differences,),
+        np.mean,
+        confidence_level=confidence,
+        n_resamples=_NUM_RESAMPLES,
+        method="BCa",
+        random_state=np.random.default_rng(0),
+    )
+    interval = result.confidence_interval
+    return float(interval.low), float(interval.high)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Returns p-values adjusted for the number of tests (Holm, 1979), in their order.
+
+    The k-th smallest of m is multiplied by m - k + 1; none comes out below a smaller one, or
+    above 1. NaN stays NaN and doesn't count as a test.
+    """
+    order = [i for i in np.argsort(p_values) if not math.isnan(p_values[i])]
+    adjusted = [math.nan] * len(p_values)
+    largest = 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
+def p_from_moments(
+    mean: float,
+    standard_deviation: float,
+    other_mean: float,
+    other_standard_deviation: float,
+    num_runs: int,
+) -> float:
+    """Returns the p-value of the paper's t-test from what a table prints, `num_runs` each."""
+    return float(
+        scipy.stats.ttest_ind_from_stats(
+            mean,
+            standard_deviation,
+            num_runs,
+            other_mean,
+            other_standard_deviation,
+            num_runs,
+        ).pvalue
+    )
+
+
+def star(p_value: float) -> str:
+    """Returns '*' where p < 0.05, as in the paper's tables, else ''."""
+    return "*" if p_value < SIGNIFICANCE else ""
+
+
+def _deviation(sample):
+    return float(np.std(sample, ddof=1)) if len(sample) > 1 else math.nan
+
+
+def _hedges_g(sample, reference):
+    degrees = len(sample) + len(reference) - 2
+    if degrees < 2:
+        return math.nan
+    # Sizes are equal, so the pooled variance is the mean of the two.
+    pooled = math.sqrt((np.var(sample, ddof=1) + np.var(reference, ddof=1)) / 2)
+    if pooled == 0:
+        return math.nan
+    # Hedges (1981): J = 1 - 3 / (4 df - 1).
+    correction = 1 - 3 / (4 * degrees - 1)
+    return float((sample.mean() - reference.mean()) / pooled * correction)
