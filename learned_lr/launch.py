@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import errno
-import inspect
 import os
 import re
 import signal
@@ -15,6 +13,7 @@ from collections.abc import Callable
 from absl import app, flags, logging
 
 import gin
+from learned_lr.experiments.gin_config import UsageError, message, parse_gin
 from learned_lr.experiments.run_directory import (
     RunDirectory,
     RunDirectoryError,
@@ -22,17 +21,11 @@ from learned_lr.experiments.run_directory import (
 )
 from learned_lr.experiments.workers import WorkerError, limit_threads
 
-_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-
 _GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "Path of a gin file; repeatable.")
 _GIN_BINDINGS = flags.DEFINE_multi_string(
     "gin_bindings", [], "A gin binding, 'name = value'; repeatable."
 )
 _ROOT_DIR = flags.DEFINE_string("root_dir", "runs", "Folder of all run directories.")
-
-
-class UsageError(Exception):
-    """Something the user asked for that can't be done: what was expected and found."""
 
 
 # What the user can mend: these end in their message, without a traceback.
@@ -84,29 +77,12 @@ def _main(job_name, load_job):
         raise
 
 
-def parse_gin(gin_files: list[str], bindings: list[str]) -> None:
-    """Parses gin files and bindings, found from any working directory.
-
-    Raises:
-      UsageError: on a missing file or an unknown name, with the nearest known one.
-    """
-    if not gin_files:
-        raise UsageError(
-            "Expected --gin_file, for example --gin_file=gin/train/digits_cnn.gin."
-        )
-    gin.add_config_file_search_path(_ROOT)
-    for path in gin_files:
-        if not any(os.path.isfile(os.path.join(d, path)) for d in ("", _ROOT)):
-            raise UsageError(f"Expected a gin file at {path}, found none.")
-    try:
-        gin.parse_config_files_and_bindings(gin_files, bindings, skip_unknown=False)
-    except (ValueError, SyntaxError, OSError) as error:
-        raise UsageError(_explain_gin(error)) from error
-
-
 def run_path(root_dir: str, job_name: str, gin_files: list[str]) -> str:
-    """Returns `<root_dir>/<job>/<task>/<name>`; the name is that of the last gin file."""
-    names = [_bound("task.name")]
+    """Returns `<root_dir>/<job>/<task>/<name>`; the name is that of the last gin file.
+
+    A sweep that binds no task, but leaves it to its points, is filed under their job.
+    """
+    names = [_bound("task.name") or _bound("sweep.job")]
     if names == [None]:
         names = [_bound("task.dataset"), _bound("task.model")]
     task = "_".join(re.sub(r"\W+", "_", str(name)) for name in names)
@@ -121,35 +97,8 @@ def _bound(parameter):
         return None
 
 
-def _explain_gin(error):
-    """Adds to gin's message the line it is about, or the nearest known name to an unknown one."""
-    text = str(error).strip()
-    if isinstance(error, SyntaxError) and error.text:
-        return f"{text}\n  {error.text.strip()}"
-    match = re.search(r"No configurable matching ['\"](\S+)['\"]", text)
-    if match:
-        known = [name.rsplit(".", 1)[-1] for name in gin.config._REGISTRY._selector_map]
-        return f"{text}{_nearest(match.group(1), known)}"
-    match = re.search(
-        r"Configurable ['\"](\S+)['\"] doesn't have a parameter named ['\"](\w+)['\"]",
-        text,
-    )
-    if match:
-        function = gin.get_configurable(match.group(1).rsplit(".", 1)[-1])
-        known = list(inspect.signature(function).parameters)
-        return f"{text}{_nearest(match.group(2), known)}"
-    return text
-
-
-def _nearest(name, known):
-    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"\nDid you mean {matches[0]!r}?" if matches else f"\nKnown: {sorted(known)}"
-
-
-def _fail(message):
-    # Gin adds the address of the function that was called.
-    text = re.sub(r"\n\s*In call to configurable .*", "", str(message))
-    print(f"Error: {text}", file=sys.stderr)
+def _fail(error):
+    print(f"Error: {message(error)}", file=sys.stderr)
     return 1
 
 

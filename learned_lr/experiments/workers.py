@@ -19,7 +19,15 @@ _MAX_ATTEMPTS = 3
 
 
 class WorkerError(RuntimeError):
-    """The same piece of work took its worker process down every time."""
+    """The same piece of work took its worker process down every time.
+
+    Attributes:
+      index: of the call in the arguments that were mapped; None if it is about no call.
+    """
+
+    def __init__(self, message: str, index: int | None = None):
+        super().__init__(message)
+        self.index = index
 
 
 @gin.register("workers")
@@ -133,7 +141,8 @@ class Workers:
                             f"A worker process died {_MAX_ATTEMPTS} times on the same work, "
                             f"{function.__name__} of item {index}. Memory is the usual "
                             "cause: try fewer workers (workers.num_workers) or a smaller "
-                            "batch."
+                            "batch.",
+                            index,
                         ) from error
                     waiting.insert(0, index)
                     continue

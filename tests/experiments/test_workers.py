@@ -74,8 +74,9 @@ def test_work_that_always_kills_its_worker_is_named(tmp_path):
         assert [next(results), next(results)] == [(0, 0), (1, 2)]
         with pytest.raises(
             WorkerError, match="died 3 times on the same work, die_when_odd of item 2"
-        ):
+        ) as error:
             next(results)
+    assert error.value.index == 2
     assert log.read_text(encoding="utf-8").split() == ["0", "2", "3", "3", "3"]
 
 

@@ -41,10 +41,14 @@ class Command:
         """Starts it; `bindings` come after those of the toy task."""
         self.run_path = pathlib.Path(root_dir) / "train" / "quadratic" / "digits_cnn"
         bindings = (*TOY, f"workers.num_workers = {num_workers}", *bindings)
+        gin_file = "gin/train/digits_cnn.gin"
+        self._start("train", gin_file, bindings, root_dir, environment, cwd)
+
+    def _start(self, job, gin_file, bindings, root_dir, environment=None, cwd=ROOT):
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "learned_lr.train"),
-                "--gin_file=gin/train/digits_cnn.gin",
+                *(sys.executable, "-m", f"learned_lr.{job}"),
+                f"--gin_file={gin_file}",
                 *(f"--gin_bindings={binding}" for binding in bindings),
                 f"--root_dir={root_dir}",
             ],
@@ -91,6 +95,22 @@ class Command:
             return 0
 
 
+class SweepCommand(Command):
+    """`python -m learned_lr.sweep` over two toy trainings."""
+
+    def __init__(self, root_dir, num_workers=0):
+        """Starts it."""
+        self.run_path = pathlib.Path(root_dir) / "sweep" / "quadratic" / "digits_cnn"
+        bindings = (
+            *TOY,
+            "sweep.product = {'ppo.num_epochs': (1, 2)}",
+            "sweep.seeds = (3,)",
+            "train.num_iterations = 6",
+            f"workers.num_workers = {num_workers}",
+        )
+        self._start("sweep", "gin/sweep/digits_cnn.gin", bindings, root_dir)
+
+
 def _is_group_running(group):
     for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -107,6 +127,12 @@ def _is_group_running(group):
 def command():
     """The class `Command`."""
     return Command
+
+
+@pytest.fixture(scope="session")
+def sweep_command():
+    """The class `SweepCommand`."""
+    return SweepCommand
 
 
 @pytest.fixture(scope="session")
