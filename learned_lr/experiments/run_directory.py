@@ -20,8 +20,13 @@ from typing import Any
 CONFIG_FILE = "operative_config.gin"
 RUN_FILE = "run.json"
 _LOCK_FILE = "lock"
-# Bindings that change how fast a run goes, not what it computes.
-_FREE_BINDINGS = ("workers.num_workers",)
+# Bindings that change where and how fast a run goes, not what it computes.
+_FREE_BINDINGS = (
+    "workers.address",
+    "workers.engine",
+    "workers.num_gpus",
+    "workers.num_workers",
+)
 
 
 class RunDirectoryError(RuntimeError):
