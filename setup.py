@@ -30,6 +30,8 @@ _TRAIN = [
     "importlib_resources>=5",
     # Bundles the digits. Below the next major release, which may break.
     "scikit-learn>=1.2,<2",
+    # The tests of an evaluation; scikit-learn brings it, too.
+    "scipy>=1.9,<2",
     # Progress bars: any release of the last years.
     "tqdm>=4.60",
     # 3.9 to 3.11 are in requirements.txt; 4 may drop what 3 deprecates.
@@ -48,6 +50,8 @@ setup(
     # TensorFlow 2.15 has wheels for these versions alone.
     python_requires=">=3.9,<3.12",
     packages=find_packages(include=["learned_lr*", "official_resnet*"]),
+    # The paper's figures, and where they come from.
+    package_data={"learned_lr.experiments": ["paper/*.csv", "paper/SOURCE.md"]},
     # The light side's tests pass with 1.22.0 and with 2.4.
     install_requires=["numpy>=1.22"],
     extras_require={
@@ -55,8 +59,13 @@ setup(
         # Python 3.9 has pytest 8, the others have 9. What ruff finds varies by release, so requirements.txt pins it.
         "test": ["pytest>=7,<10", "ruff>=0.6"],
         # Below the next major release, which may break; pandas 3 needs Python 3.11.
-        "report": ["pandas>=1.5,<3", "matplotlib>=3.6,<4", "scipy>=1.9,<2"],
-        # 'default' is Ray with its dashboard. Not in requirements.txt: a cluster brings the release that it runs.
-        "ray": ["ray[default]>=2.9,<3"],
+        "report": [
+            "absl-py>=1.4,<3",
+            "pandas>=1.5,<3",
+            "matplotlib>=3.6,<4",
+            "scipy>=1.9,<2",
+        ],
+        # The dashboard (ray[default]) is the business of the cluster. 2.51 is the oldest in requirements.txt.
+        "ray": ["ray>=2.51,<3"],
     },
 )

@@ -20,8 +20,13 @@ from typing import Any
 CONFIG_FILE = "operative_config.gin"
 RUN_FILE = "run.json"
 _LOCK_FILE = "lock"
-# Bindings that change how fast a run goes, not what it computes.
-_FREE_BINDINGS = ("workers.num_workers",)
+# Bindings that change where and how fast a run goes, not what it computes.
+_FREE_BINDINGS = (
+    "workers.address",
+    "workers.engine",
+    "workers.num_gpus",
+    "workers.num_workers",
+)
 
 
 class RunDirectoryError(RuntimeError):
@@ -195,7 +200,7 @@ class Table:
 
 def config_differences(expected: str, found: str) -> list[str]:
     """Returns 'binding: a there, b here' for each binding that differs between configs."""
-    there, here = _bindings(expected), _bindings(found)
+    there, here = bindings(expected), bindings(found)
     return [
         f"{name} is {there.get(name, 'not bound')} there and "
         f"{here.get(name, 'not bound')} here"
@@ -212,8 +217,8 @@ def command() -> str:
     return shlex.join(["python", *program, *sys.argv[1:]])
 
 
-def _bindings(config):
-    """Parses 'name = value' lines of a gin config; values may go on in indented lines."""
+def bindings(config: str) -> dict[str, str]:
+    """Returns the values of a gin config by name, as text; they may go on in indented lines."""
     joined = re.sub(r"\\\n\s*", " ", config)
     joined = re.sub(r"\n[ \t]+", " ", joined)
     matches = re.findall(r"^([\w./]+) = *(.*)$", joined, flags=re.MULTILINE)

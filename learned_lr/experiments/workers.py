@@ -1,4 +1,7 @@
-"""Maps pure functions over worker processes. Retry, worker loss and order of finishing are settled here."""
+"""Maps pure functions over worker processes of this machine, or of a Ray cluster (`ray_workers`).
+
+Retry, worker loss and order of finishing are settled here and there, and nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,12 @@ from typing import Any
 
 import gin
 
-_MAX_ATTEMPTS = 3
+MAX_ATTEMPTS = 3
+_ENGINES = ("local", "ray")
 
 
 class WorkerError(RuntimeError):
-    """The same piece of work took its worker process down every time.
+    """No workers to be had, or the same piece of work took its worker process down every time.
 
     Attributes:
       index: of the call in the arguments that were mapped; None if it is about no call.
@@ -33,18 +37,42 @@ class WorkerError(RuntimeError):
 @gin.register("workers")
 @dataclasses.dataclass(frozen=True)
 class WorkersConfig:
-    """How many worker processes, and how wide.
+    """How many worker processes, how wide, and where.
 
     Attributes:
-      num_workers: processes; None for one a core, 0 for none (work is done in place).
+      num_workers: processes; None for as many as the cores (of the cluster) have room for,
+        0 for none (work is done in place).
       num_threads: TensorFlow threads of one worker. With one, results are bit-identical
         from run to run, and two workers of one thread beat one of two.
+      engine: 'local' for processes of this machine, 'ray' for those of a Ray cluster.
+      address: the Ray cluster's address, `host:port`; 'auto' finds the one that this machine
+        is part of. None starts one of this machine alone, for as long as the job.
+      num_gpus: GPUs that one worker takes, a fraction of one or a whole number. Ray alone
+        shares them out: local workers all see every GPU.
     """
 
     num_workers: int | None = None
     num_threads: int = 1
+    engine: str = "local"
+    address: str | None = None
+    num_gpus: float = 0.0
 
     def __post_init__(self):
+        if self.engine not in _ENGINES:
+            raise ValueError(
+                f"Expected workers.engine 'local' or 'ray', found {self.engine!r}."
+            )
+        if self.engine == "local" and (self.address is not None or self.num_gpus):
+            name = "num_gpus" if self.address is None else "address"
+            raise ValueError(
+                f"Expected workers.engine = 'ray' beside workers.{name} = "
+                f"{getattr(self, name)!r}, found 'local'."
+            )
+        if self.num_gpus < 0 or (self.num_gpus > 1 and self.num_gpus % 1):
+            raise ValueError(
+                "Expected workers.num_gpus to be a fraction of one GPU or a whole number, "
+                f"found {self.num_gpus!r}."
+            )
         if self.num_workers is not None and self.num_workers < 0:
             raise ValueError(
                 f"Expected workers.num_workers >= 0, found {self.num_workers!r}."
@@ -66,29 +94,34 @@ def limit_threads(num_threads: int) -> None:
 class Workers:
     """Worker processes that keep what they have built between calls; a context manager.
 
-    Each worker is a process of its own with its own queue, so that a death is the death
-    of one known piece of work: it is run again in a fresh process, three times at most.
+    Under either engine a death is the death of one known piece of work: it is run again in
+    a fresh process, three times at most. Results are the same under both.
     """
 
     def __init__(self, config: WorkersConfig | None = None, is_fresh: bool = False):
-        """Starts nothing yet.
+        """Starts no worker yet; the Ray engine connects to its cluster.
 
         Args:
-          config: how many workers, and how wide.
+          config: how many workers, how wide, and where.
           is_fresh: whether every call gets a process that has done nothing before.
+
+        Raises:
+          WorkerError: if Ray is not installed, or the cluster is not there or has no room.
         """
         config = config or WorkersConfig()
-        self._is_fresh = is_fresh
-        num_workers = config.num_workers
-        if num_workers is None:
-            num_workers = len(os.sched_getaffinity(0))
-        self._num_threads = config.num_threads
-        self._executors = [None] * num_workers
+        if config.num_workers == 0:
+            self._engine = None
+        elif config.engine == "ray":
+            from learned_lr.experiments import ray_workers
+
+            self._engine = ray_workers.RayWorkers(config, is_fresh)
+        else:
+            self._engine = _LocalWorkers(config, is_fresh)
 
     @property
     def num_workers(self) -> int:
         """Worker processes; 0 when work is done in place."""
-        return len(self._executors)
+        return self._engine.num_workers if self._engine else 0
 
     def __enter__(self):
         return self
@@ -109,10 +142,44 @@ class Workers:
           WorkerError: when a call has taken its worker down three times.
           Exception: what a call raised; a pure function would raise it again.
         """
-        if not self._executors:
-            for index, call in enumerate(arguments):
-                yield index, function(*call)
+        if self._engine:
+            yield from self._engine.map(function, arguments)
             return
+        for index, call in enumerate(arguments):
+            yield index, function(*call)
+
+    def stop(self) -> None:
+        """Ends all workers at once, whatever they are doing."""
+        if self._engine:
+            self._engine.stop()
+
+
+def death_of_work(function: Callable[..., Any], index: int) -> WorkerError:
+    """Returns the error for work that took every worker down that ran it."""
+    return WorkerError(
+        f"A worker process died {MAX_ATTEMPTS} times on the same work, "
+        f"{function.__name__} of item {index}. Memory is the usual cause: try fewer workers "
+        "(workers.num_workers) or a smaller batch.",
+        index,
+    )
+
+
+class _LocalWorkers:
+    """Processes of this machine, each with a queue of its own."""
+
+    def __init__(self, config, is_fresh):
+        self._is_fresh = is_fresh
+        num_workers = config.num_workers
+        if num_workers is None:
+            num_workers = len(os.sched_getaffinity(0))
+        self._num_threads = config.num_threads
+        self._executors = [None] * num_workers
+
+    @property
+    def num_workers(self):
+        return len(self._executors)
+
+    def map(self, function, arguments):
         waiting = list(range(len(arguments)))
         attempts = [0] * len(arguments)
         running = {}
@@ -136,20 +203,13 @@ class Workers:
                         self._stop(slot)
                 except BrokenProcessPool as error:
                     self._executors[slot] = None
-                    if attempts[index] == _MAX_ATTEMPTS:
-                        raise WorkerError(
-                            f"A worker process died {_MAX_ATTEMPTS} times on the same work, "
-                            f"{function.__name__} of item {index}. Memory is the usual "
-                            "cause: try fewer workers (workers.num_workers) or a smaller "
-                            "batch.",
-                            index,
-                        ) from error
+                    if attempts[index] == MAX_ATTEMPTS:
+                        raise death_of_work(function, index) from error
                     waiting.insert(0, index)
                     continue
                 yield index, result
 
-    def stop(self) -> None:
-        """Ends all workers at once, whatever they are doing."""
+    def stop(self):
         for slot in range(self.num_workers):
             self._stop(slot)
 
@@ -172,7 +232,7 @@ class Workers:
                 (self._num_threads,),
             )
         try:
-            with _interrupt_later():
+            with interrupt_later():
                 return self._executors[slot].submit(function, *arguments)
         except BrokenProcessPool as error:  # It died between two calls.
             future = concurrent.futures.Future()
@@ -181,7 +241,7 @@ class Workers:
 
 
 @contextlib.contextmanager
-def _interrupt_later():
+def interrupt_later():
     """Holds Ctrl-C back, so that a process is started whole, and outside its reach.
 
     A new process inherits the mask: Ctrl-C in a terminal reaches this process alone. The

@@ -114,10 +114,13 @@ def test_config_differences_name_bindings():
     assert config_differences(there, there) == []
 
 
-def test_config_differences_leave_the_number_of_workers_free():
-    assert (
-        config_differences("workers.num_workers = 1", "workers.num_workers = 2") == []
+def test_config_differences_leave_free_where_workers_run():
+    there = "workers.engine = 'local'\nworkers.num_workers = 1\n"
+    here = (
+        "workers.engine = 'ray'\nworkers.num_workers = 2\n"
+        "workers.address = 'auto'\nworkers.num_gpus = 0.5\n"
     )
+    assert config_differences(there, here) == []
     assert config_differences("workers.num_threads = 1", "workers.num_threads = 2") == [
         "workers.num_threads is 1 there and 2 here"
     ]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import signal
+import sys
 import threading
 import time
 
@@ -18,11 +20,9 @@ from learned_lr.experiments.workers import WorkerError, Workers, WorkersConfig
 @pytest.fixture(autouse=True)
 def light_workers(monkeypatch):
     # A worker that imports TensorFlow takes seconds to start.
-    monkeypatch.setattr(workers_module, "_start_worker", _set_no_threads)
-
-
-def _set_no_threads(num_threads):
-    del num_threads
+    monkeypatch.setattr(
+        workers_module, "_start_worker", worker_functions.set_no_threads
+    )
 
 
 def _is_running(pid):
@@ -127,11 +127,28 @@ def test_workers_do_not_hear_ctrl_c():
     [
         ({"num_workers": -1}, "Expected workers.num_workers >= 0, found -1."),
         ({"num_threads": 0}, "Expected workers.num_threads >= 1, found 0."),
+        ({"engine": "dask"}, "Expected workers.engine 'local' or 'ray', found 'dask'."),
+        ({"address": "auto"}, "Expected workers.engine = 'ray' beside workers.address"),
+        ({"num_gpus": 0.5}, "Expected workers.engine = 'ray' beside workers.num_gpus"),
+        ({"engine": "ray", "num_gpus": 1.5}, "or a whole number, found 1.5."),
+        ({"engine": "ray", "num_gpus": -1}, "or a whole number, found -1."),
     ],
 )
 def test_config_is_checked(values, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=re.escape(message)):
         WorkersConfig(**values)
+
+
+def test_missing_ray_is_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(WorkerError, match=r"found none: pip install \.\[ray\]$"):
+        Workers(WorkersConfig(engine="ray"))
+
+
+def test_work_in_place_needs_no_ray(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with Workers(WorkersConfig(num_workers=0, engine="ray")) as workers:
+        assert list(workers.map(worker_functions.square, [(3,)])) == [(0, 9)]
 
 
 def test_one_worker_a_core_by_default():

@@ -7,6 +7,21 @@ import signal
 import time
 
 
+def set_no_threads(num_threads: int) -> None:
+    """Does nothing, in place of the import of TensorFlow, which takes seconds."""
+
+
+def num_tensorflow_threads() -> tuple[int, int]:
+    """Returns the numbers of TensorFlow's threads, within and between operations."""
+    import tensorflow as tf
+
+    threading = tf.config.threading
+    return (
+        threading.get_intra_op_parallelism_threads(),
+        threading.get_inter_op_parallelism_threads(),
+    )
+
+
 def square(number: int) -> int:
     """Returns the square; the even ones take longer, so that they finish later."""
     time.sleep(0.05 * (number % 2 == 0))
