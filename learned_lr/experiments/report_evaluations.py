@@ -28,7 +28,6 @@ _P_VALUES = tuple(
     for test in ("student", "welch", "paired")
 )
 _STATISTICS = (
-    "num_runs",
     "mean",
     "standard_deviation",
     "reference_mean",
@@ -125,9 +124,10 @@ def read_evaluation(run: Run) -> Evaluation:
     """Reads an evaluate run and notes all that is not whole."""
     rows = run.read_table(
         TABLES["evaluate"],
-        (*_EPISODE, *METRICS),
+        (*_EPISODE, "test_loss"),
         ("schedule", "kind", "diverged"),
-        _TIMES,
+        # The toy task has no accuracy.
+        ("test_accuracy", *_TIMES),
     )
     rows = _without_repeats(run, TABLES["evaluate"], rows, ["schedule", "seed"])
     evaluation = Evaluation(
@@ -135,9 +135,9 @@ def read_evaluation(run: Run) -> Evaluation:
         rows,
         run.read_table(
             "statistics.csv",
-            _STATISTICS,
+            ("num_runs",),
             ("metric", "schedule", "reference", "star"),
-            ("effect_size", *_P_VALUES),
+            (*_STATISTICS, "effect_size", *_P_VALUES),
         ),
         run.read_table(
             "trajectories.csv",
