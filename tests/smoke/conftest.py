@@ -111,6 +111,16 @@ class SweepCommand(Command):
         self._start("sweep", "gin/sweep/digits_cnn.gin", bindings, root_dir)
 
 
+class JobCommand(Command):
+    """Any job's door, on the toy task."""
+
+    def __init__(self, job, gin_file, bindings, root_dir):
+        """Starts it."""
+        stem = pathlib.Path(gin_file).stem
+        self.run_path = pathlib.Path(root_dir) / job / "quadratic" / stem
+        self._start(job, gin_file, bindings, root_dir)
+
+
 def _is_group_running(group):
     for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -150,3 +160,9 @@ def undisturbed(tmp_path_factory):
         return command.results()
 
     return results
+
+
+@pytest.fixture(scope="session")
+def job_command():
+    """The class `JobCommand`."""
+    return JobCommand

@@ -1,0 +1,81 @@
+"""Grids, evaluations and sweeps killed at 20 random moments end as if nothing had happened."""
+
+from __future__ import annotations
+
+import csv
+import os
+import pathlib
+import random
+import time
+
+import pytest
+
+pytestmark = [pytest.mark.smoke, pytest.mark.slow]
+
+TASK = ("task.name = 'quadratic'", "task.num_trainee_steps = 8000")
+GRID = ("step_decay.discount_steps = (100,)", "baseline.num_seeds = 2")
+JOBS = {
+    "baseline": ("gin/baseline/digits_cnn.gin", GRID),
+    "evaluate": (
+        "gin/evaluate/digits_cnn.gin",
+        (
+            "evaluate.families = [@constant_rate, @cosine, @reduce_on_plateau]",
+            "evaluate.num_seeds = 2",
+        ),
+    ),
+    "sweep": (
+        "gin/sweep/digits_cnn.gin",
+        (
+            "sweep.job = 'baseline'",
+            "sweep.gin_files = ('gin/baseline/digits_cnn.gin',)",
+            "sweep.product = {'step_decay.discount_steps': ((100,), (200,))}",
+        ),
+    ),
+}
+TIMINGS = {"duration_sec", "cpu_sec"}
+
+
+def _results(run_path):
+    """All tables, but for timings; other results byte for byte."""
+    found = {}
+    names = ("best.json", "grid.md", "evaluation.md", "statistics.csv", "schedule.png")
+    for path in sorted(pathlib.Path(run_path).rglob("*")):
+        name = str(path.relative_to(run_path))
+        if path.name in ("grid.csv", "evaluation.csv", "sweep.csv", "trajectories.csv"):
+            with path.open(encoding="utf-8", newline="") as file:
+                rows = list(csv.DictReader(file))
+            found[name] = [
+                {k: v for k, v in row.items() if k not in TIMINGS} for row in rows
+            ]
+        elif path.name in names:
+            found[name] = path.read_bytes()
+    return found
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_killed_at_twenty_random_moments(job_command, tmp_path, job):
+    gin_file, bindings = JOBS[job]
+    bindings = (*TASK, *bindings)
+    undisturbed = job_command(job, gin_file, bindings, tmp_path / "undisturbed")
+    code, _, errors = undisturbed.finish()
+    assert code == 0, errors
+    seed = int.from_bytes(os.urandom(4), "big")
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    num_killed = 0
+    for _ in range(20):
+        workers = f"workers.num_workers = {rng.randrange(3)}"
+        killed = job_command(job, gin_file, (*bindings, workers), tmp_path / "killed")
+        end = time.monotonic() + rng.uniform(3, 10)
+        while time.monotonic() < end and killed.process.poll() is None:
+            time.sleep(0.01)
+        num_killed += killed.process.poll() is None
+        killed.process.kill()
+        killed.finish()
+    last = job_command(job, gin_file, bindings, tmp_path / "killed")
+    code, _, errors = last.finish()
+    assert code == 0, errors
+    assert num_killed >= 1
+    expected = _results(undisturbed.run_path)
+    assert len(expected) >= 3
+    assert _results(last.run_path) == expected
