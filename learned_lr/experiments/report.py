@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import io
 import math
 import os
@@ -13,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from learned_lr.experiments import report_figures, report_paper
+from learned_lr.experiments.report_budget import budget
 from learned_lr.experiments.report_evaluations import (
     METRICS,
     Evaluation,
@@ -44,7 +44,6 @@ __all__ = ["ReportError", "report"]
 _TITLE = "Learning-rate schedules compared"
 _NUM_SHOWN = 10
 _COMMAND = "python -m learned_lr.report --root_dir=runs"
-_NOT_RECORDED = "not recorded"
 
 
 def report(root_dir: str) -> str:
@@ -80,7 +79,7 @@ def report(root_dir: str) -> str:
             "Training", [(run, _training) for run in by_job["train"]], iterations
         ),
         *(block for run in by_job["sweep"] for block in _sweep(run)),
-        *_budget(runs, grids),
+        *budget(runs),
     ]
     blocks += _incomplete(runs) + _remaking(runs)
     problems = sum(len(run.problems) + (not run.is_finished) for run in runs)
@@ -257,75 +256,6 @@ def _sweep(run: Run) -> Iterator[Block]:
             rows.to_dict("records"),
             runs=[run],
         )
-
-
-def _budget(runs, grids) -> Iterator[Block]:
-    yield Heading("Budget")
-    labels = {
-        "baseline": "grid",
-        "train": "training of a controller",
-        "evaluate": "evaluation",
-    }
-    rows, values = [], []
-    for run in runs:
-        if run.job not in labels:
-            continue
-        num_runs, num_steps = _amount(run)
-        cpu, wall = run.results.get("cpu_sec"), _wall_hours(run)
-        value = {
-            "method": labels[run.job],
-            "run_directory": run.name,
-            "runs": num_runs,
-            "trainee_steps": num_steps,
-            "cpu_hours": None if cpu is None or math.isnan(cpu) else cpu / 3600,
-            "wall_hours": wall,
-        }
-        values.append(value)
-        cells = [value["method"], run.name]
-        cells += [
-            _NOT_RECORDED if n is None else f"{n:,}" for n in (num_runs, num_steps)
-        ]
-        hours = (value["cpu_hours"], wall)
-        cells += [_NOT_RECORDED if h is None else f"{h:.2f}" for h in hours]
-        rows.append(cells)
-    yield Table(
-        "budget",
-        "What each method used",
-        ["method", "run directory", "runs", "trainee steps", "CPU hours", "wall hours"],
-        rows,
-        values,
-        "A run is one training of a network. Wall hours go from the first start to the "
-        "end, pauses and other work on the machine included.",
-        num_labels=2,
-    )
-
-
-def _amount(run):
-    """Returns (runs, trainee steps), None where they are not known."""
-    num_runs, num_steps = (
-        run.results.get(name) for name in ("num_runs", "num_trainee_steps")
-    )
-    if num_runs is None and run.job == "train" and run.is_finished:
-        rows = (
-            run.read_table(name, ("seed",))
-            for name in ("episodes.csv", "evaluations.csv")
-        )
-        num_runs = sum(map(len, rows))
-        spec = run.read_json("controller/spec.json")
-        per_run = spec.get("num_trainee_steps")
-        num_steps = None if per_run is None else num_runs * per_run
-    return num_runs, num_steps
-
-
-def _wall_hours(run):
-    try:
-        start, end = (
-            datetime.datetime.fromisoformat(run.record[name])
-            for name in ("start", "end")
-        )
-    except (KeyError, TypeError, ValueError):
-        return None
-    return (end - start).total_seconds() / 3600
 
 
 def _incomplete(runs) -> list[Block]:
