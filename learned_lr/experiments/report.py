@@ -43,6 +43,12 @@ __all__ = ["ReportError", "report"]
 
 _TITLE = "Learning-rate schedules compared"
 _NUM_SHOWN = 10
+_P_NAMES = {
+    "p_student": "p",
+    "p_welch": "p Welch",
+    "p_paired": "p paired",
+    "p_student_holm": "p Holm",
+}
 _COMMAND = "python -m learned_lr.report --root_dir=runs"
 
 
@@ -129,32 +135,8 @@ def _evaluation(evaluation: Evaluation) -> Iterator[Block]:
     if not len(evaluation.rows):
         yield Paragraph("No run has ended yet.")
         return
-    reference = evaluation.reference
-    header = ["schedule", "n"]
-    for label in METRICS.values():
-        header += [label, "difference [95%]", "g", "p", "p Welch", "p paired", "p Holm"]
-    rows, values = [], []
-    for name in evaluation.names:
-        cells = [name, str(len(evaluation.of(name)))]
-        for metric in METRICS:
-            cells += _statistic_cells(evaluation, metric, name)
-            values.append(
-                evaluation.statistic(metric, name)
-                or {"metric": metric, "schedule": name}
-            )
-        rows.append([Bold(c) for c in cells] if name == reference else cells)
-    yield Table(
-        f"{run.slug}_statistics",
-        f"All schedules on {run.task}, against {reference}",
-        header,
-        rows,
-        values,
-        "Mean (standard deviation) over seeds. * better, † worse at p < 0.05 in the "
-        "two-sample t-test, the paper's; Welch: without equal variances; paired: run by "
-        "run on the same seeds; Holm: the paper's test corrected for all comparisons of "
-        "the table; difference: mean with bootstrap 95% interval; g: Hedges' effect size.",
-        [run],
-    )
+    for metric, label in METRICS.items():
+        yield _statistics_table(evaluation, metric, label)
     if len(evaluation.trajectories):
         pair = f" Dashed: read off the paper's figure for {evaluation.pair}."
         yield Figure(
@@ -173,6 +155,30 @@ def _evaluation(evaluation: Evaluation) -> Iterator[Block]:
         )
 
 
+def _statistics_table(evaluation, metric, label):
+    run, reference = evaluation.run, evaluation.reference
+    rows, values = [], []
+    for name in evaluation.names:
+        cells = [name, str(len(evaluation.of(name)))]
+        cells += _statistic_cells(evaluation, metric, name)
+        known = evaluation.statistic(metric, name)
+        values.append(known or {"metric": metric, "schedule": name})
+        rows.append([Bold(c) for c in cells] if name == reference else cells)
+    return Table(
+        f"{run.slug}_{metric}",
+        f"{label.capitalize()} on {run.task}, against {reference}",
+        ["schedule", "n", label, "difference [95%]", "g", *_P_NAMES.values()],
+        rows,
+        values,
+        "Mean (standard deviation) over seeds. * better, † worse at p < 0.05 in the "
+        "two-sample t-test, the paper's; Welch: without equal variances; paired: run by "
+        "run on the same seeds; Holm: the paper's test corrected for all comparisons of "
+        "both metrics; difference: mean with bootstrap 95% interval; g: Hedges' effect "
+        "size.",
+        [run],
+    )
+
+
 def _statistic_cells(evaluation, metric, name):
     row = evaluation.statistic(metric, name)
     if not row:
@@ -184,8 +190,7 @@ def _statistic_cells(evaluation, metric, name):
         return [*cells, *[""] * 6]
     interval = f"[{row['difference_low']:+.4f}, {row['difference_high']:+.4f}]"
     cells += [f"{row['difference']:+.4f} {interval}", f"{row['effect_size']:+.2f}"]
-    names = ("p_student", "p_welch", "p_paired", "p_student_holm")
-    return cells + [_p_value(row.get(name, math.nan)) for name in names]
+    return cells + [_p_value(row.get(name, math.nan)) for name in _P_NAMES]
 
 
 def _p_value(value):
