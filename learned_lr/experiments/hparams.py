@@ -10,8 +10,6 @@ from typing import Any
 
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hp
-from tensorboard.plugins.hparams import api_pb2
-from tensorboard.plugins.hparams import summary as hparams_summary
 
 from learned_lr.experiments import sweep_points
 from learned_lr.experiments.sweep_points import Point
@@ -58,9 +56,6 @@ class HParams:
             hp.hparams(self._values[slug], trial_id=slug)
             for name, value in metrics.items():
                 tf.summary.scalar(name, value)
-            # Without its end, the page says that the state of a point is unknown.
-            end = hparams_summary.session_end_pb(api_pb2.STATUS_SUCCESS)
-            tf.summary.experimental.write_raw_pb(end.SerializeToString(), step=0)
         writer.close()
 
     def _write_columns(self, metrics):

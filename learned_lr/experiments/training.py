@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import time
 from typing import Any
 
@@ -119,7 +118,6 @@ def train(
         **controller.spec.provenance,
         num_runs=num_runs,
         num_trainee_steps=num_runs * task.num_trainee_steps,
-        cpu_sec=job.cpu_sec(),
     )
     return table
 
@@ -163,12 +161,6 @@ class _Job:
                     timing["cpu_sec"] += sum(e.cpu_sec for e in episodes)
                 self._write_timing(iteration, **timing)
                 self._checkpoints.save(iteration)
-
-    def cpu_sec(self) -> float:
-        """Processor seconds of all training and evaluation episodes; NaN if one is not known."""
-        lines = (self._run.read(_TIMINGS) or b"").decode().splitlines()
-        timings = {row["iteration"]: row for row in map(json.loads, lines)}
-        return sum(row.get("cpu_sec", math.nan) for row in timings.values())
 
     def _run_iteration(self, iteration, num_episodes, bar):
         start = time.perf_counter()

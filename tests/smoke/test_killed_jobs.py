@@ -1,4 +1,4 @@
-"""Grids, evaluations and sweeps killed at 20 random moments end as if nothing had happened."""
+"""Grids and evaluations killed at 20 random moments end as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -21,14 +21,6 @@ JOBS = {
         (
             "evaluate.families = [@constant_rate, @cosine, @reduce_on_plateau]",
             "evaluate.num_seeds = 2",
-        ),
-    ),
-    "sweep": (
-        "gin/sweep/digits_cnn.gin",
-        (
-            "sweep.job = 'baseline'",
-            "sweep.gin_files = ('gin/baseline/digits_cnn.gin',)",
-            "sweep.product = {'step_decay.discount_steps': ((100,), (200,))}",
         ),
     ),
 }
