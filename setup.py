@@ -26,6 +26,8 @@ _TRAIN = [
     "tensorflow-datasets>=4.9.3,<4.10",
     # 1.21 accepts protobuf 4.25, the newest for TensorFlow 2.15, yet fails to import with it; 1.16 works.
     "tensorflow-metadata<1.17",
+    # tensorflow-datasets asks for any release, and Ray imports it where it is; 26 refuses the numpy of TensorFlow 2.15.
+    "pyarrow<26; python_version >= '3.10'",
     # tensorflow-datasets 4.9.10 imports it, and declares it for Python 3.8 alone.
     "importlib_resources>=5",
     # Bundles the digits. Below the next major release, which may break.

@@ -1,4 +1,4 @@
-"""Grids and evaluations killed at 20 random moments end as if nothing had happened."""
+"""Grids, evaluations and sweeps killed at 20 random moments end as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ JOBS = {
             "evaluate.num_seeds = 2",
         ),
     ),
+    "sweep": (
+        "gin/sweep/digits_cnn.gin",
+        (
+            "sweep.product = {'ppo.num_epochs': (1, 2)}",
+            "sweep.seeds = (3,)",
+            "train.num_iterations = 6",
+            "train.evaluation_interval = 4",
+        ),
+    ),
 }
 TIMINGS = {"duration_sec", "cpu_sec"}
 
@@ -31,6 +40,13 @@ def _results(run_path):
     """All tables, but for timings; other results byte for byte."""
     found = {}
     names = ("best.json", "grid.md", "evaluation.md", "statistics.csv", "schedule.png")
+    training = (
+        "sweep.md",
+        "iterations.csv",
+        "episodes.csv",
+        "weights.npz",
+        "spec.json",
+    )
     for path in sorted(pathlib.Path(run_path).rglob("*")):
         name = str(path.relative_to(run_path))
         if path.name in ("grid.csv", "evaluation.csv", "sweep.csv", "trajectories.csv"):
@@ -39,7 +55,7 @@ def _results(run_path):
             found[name] = [
                 {k: v for k, v in row.items() if k not in TIMINGS} for row in rows
             ]
-        elif path.name in names:
+        elif path.name in names + training:
             found[name] = path.read_bytes()
     return found
 
