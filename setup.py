@@ -52,8 +52,11 @@ setup(
     # TensorFlow 2.15 has wheels for these versions alone.
     python_requires=">=3.9,<3.12",
     packages=find_packages(include=["learned_lr*", "official_resnet*"]),
-    # The paper's figures, and where they come from.
-    package_data={"learned_lr.experiments": ["paper/*.csv", "paper/SOURCE.md"]},
+    package_data={
+        "learned_lr.control": ["pretrained/*/*"],
+        # The paper's figures, and where they come from.
+        "learned_lr.experiments": ["paper/*.csv", "paper/SOURCE.md"],
+    },
     # The light side's tests pass with 1.22.0 and with 2.4.
     install_requires=["numpy>=1.22"],
     extras_require={

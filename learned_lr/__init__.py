@@ -1,3 +1,28 @@
-"""Learned learning-rate control: a PPO controller that picks the learning rate while a network trains."""
+"""Learned learning-rate control: a PPO controller that picks the learning rate while a network trains.
+
+`LearnedLearningRate` puts a trained controller into Keras' `fit`, `ControlLoop` into any
+other training loop, and `Replay` runs the learning rates again that one of them chose.
+"""
+
+import importlib
 
 __version__ = "0.1.0"
+
+# Imported when asked for: some need numpy alone, the others bring the user's Keras.
+_MODULES = {
+    "Controller": "learned_lr.control.controller",
+    "ControlLoop": "learned_lr.control.control_loop",
+    "LearnedLearningRate": "learned_lr.control.callback",
+    "Replay": "learned_lr.control.replay",
+}
+__all__ = ["ControlLoop", "Controller", "LearnedLearningRate", "Replay"]
+
+
+def __getattr__(name):
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)
+
+
+def __dir__():
+    return sorted({*globals(), *_MODULES})

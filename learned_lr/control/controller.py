@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from learned_lr.control import pretrained
 from learned_lr.control.actions import LearningRateScaling
 from learned_lr.control.observations import ObservationSpec
 
@@ -216,9 +217,17 @@ class Controller:
     def load(cls, directory: str) -> "Controller":
         """Reads a controller folder.
 
+        Args:
+          directory: a path, or the name of one of the package's controllers ('default' is the best of them).
+
         Raises:
           ControllerError: if a file is missing, truncated, of another version, or doesn't fit the other.
         """
+        directory = pretrained.find(directory)
+        if not os.path.isdir(directory):
+            raise ControllerError(
+                f"Expected a controller's folder or one of {['default', *pretrained.names()]}, found {directory!r}."
+            )
         document = _read_spec(os.path.join(directory, _SPEC_FILE))
         path = os.path.join(directory, _WEIGHTS_FILE)
         try:

@@ -131,6 +131,11 @@ class ObservationBuilder:
         self._first: Measurement | None = None
         self._initial_learning_rate = None
 
+    @property
+    def first_measurement(self) -> Measurement | None:
+        """The measurement the episode began with; None before `start`."""
+        return self._first
+
     def start(self, measurement: Measurement, initial_learning_rate: float) -> None:
         """Begins an episode: the relative features refer to this measurement and learning rate."""
         self._first = measurement

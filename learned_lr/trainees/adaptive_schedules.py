@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
-
+from learned_lr.control.control_loop import ControlLoop
 from learned_lr.control.controller import Controller
-from learned_lr.control.observations import ObservationBuilder
 from learned_lr.trainees.schedules import NextLearningRate, check_rate
 
 
@@ -134,28 +132,10 @@ class Learned:
 
     def start(self, num_trainee_steps: int) -> NextLearningRate:
         """Begins an episode."""
-        controller, spec = self.controller, self.controller.spec
-        builder = ObservationBuilder(spec.observation)
-        rate = self.initial_learning_rate or spec.initial_learning_rate
-        state = controller.initial_state()
-        observations = []
-
-        def next_learning_rate(trainee_step, measurement):
-            nonlocal controller, rate, state
-            if trainee_step == 0:
-                builder.start(measurement, rate)
-                if not spec.act_before_first_interval:
-                    return rate
-            progress = trainee_step / num_trainee_steps
-            observation = builder.build(measurement, rate, progress)
-            if len(observations) < self.num_normalizer_decisions:
-                observations.append(observation)
-                if len(observations) == self.num_normalizer_decisions:
-                    controller = controller.with_normalizer(
-                        np.mean(observations, axis=0), np.var(observations, axis=0)
-                    )
-            action, state = controller.act(observation, state)
-            rate = spec.scaling.next_learning_rate(rate, action)
-            return rate
-
-        return next_learning_rate
+        loop = ControlLoop(
+            self.controller,
+            num_trainee_steps,
+            initial_learning_rate=self.initial_learning_rate,
+            num_normalizer_decisions=self.num_normalizer_decisions,
+        )
+        return lambda trainee_step, measurement: loop.decide(measurement, trainee_step)

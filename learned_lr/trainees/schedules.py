@@ -8,12 +8,12 @@ rate is held for the interval: a schedule that changes within one is sampled at 
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import math
 from typing import Callable
 
 from learned_lr.control.observations import Measurement
+from learned_lr.control.rate_table import RateTable
 
 NextLearningRate = Callable[[int, Measurement], float]
 
@@ -210,34 +210,15 @@ class Replay:
     label: str = "replay"
 
     def __post_init__(self):
-        steps, rates = tuple(self.trainee_steps), tuple(self.learning_rates)
-        object.__setattr__(self, "trainee_steps", steps)
-        object.__setattr__(self, "learning_rates", rates)
-        if len(steps) != len(rates) or not steps:
-            raise ValueError(
-                "Expected as many learning rates as trainee steps, and at least one, found "
-                f"{len(rates)} and {len(steps)}."
-            )
-        if steps[0] != 0 or any(a >= b for a, b in zip(steps, steps[1:])):
-            raise ValueError(f"Expected ascending steps from 0, found {steps[:5]}...")
-        for rate in rates:
-            check_rate("learning_rate", rate)
+        table = RateTable(self.trainee_steps, self.learning_rates)
+        object.__setattr__(self, "trainee_steps", table.steps)
+        object.__setattr__(self, "learning_rates", table.learning_rates)
 
     @classmethod
     def from_csv(cls, path: str, label: str | None = None) -> Replay:
         """Reads a CSV table with columns `trainee_step` and `learning_rate`."""
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        if not rows or not {"trainee_step", "learning_rate"} <= set(rows[0]):
-            raise ValueError(
-                f"Expected columns trainee_step and learning_rate in {path}, found "
-                f"{list(rows[0]) if rows else 'an empty table'}."
-            )
-        return cls(
-            tuple(int(float(row["trainee_step"])) for row in rows),
-            tuple(float(row["learning_rate"]) for row in rows),
-            label or "replay",
-        )
+        table = RateTable.load(path)
+        return cls(table.steps, table.learning_rates, label or "replay")
 
     @property
     def name(self) -> str:
@@ -246,9 +227,5 @@ class Replay:
 
     def start(self, num_trainee_steps: int) -> NextLearningRate:
         """Begins an episode."""
-
-        def next_learning_rate(trainee_step, measurement):
-            reached = [s for s in self.trainee_steps if s <= trainee_step]
-            return self.learning_rates[len(reached) - 1]
-
-        return next_learning_rate
+        table = RateTable(self.trainee_steps, self.learning_rates)
+        return lambda trainee_step, measurement: table.at(trainee_step)

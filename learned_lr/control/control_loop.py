@@ -1,0 +1,309 @@
+"""A controller over one training run, in any framework: measurements in, learning rates out. numpy only."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from learned_lr.control.controller import Controller
+from learned_lr.control.observations import Measurement, ObservationBuilder
+from learned_lr.control.rate_table import RateTable
+
+_PREDICTION_FEATURES = {"prediction_variance", "prediction_change_variance"}
+_KERNEL_FEATURES = {"final_kernel_mean", "final_kernel_variance"}
+# A brake cuts the rate to this fraction, and what exploded is never exceeded again in the run.
+_BRAKE_FACTOR = 0.1
+_BRAKE_CEILING = 0.5
+
+
+class ControlLoop:
+    """Picks the learning rate of one training run: observe the untrained network, then every interval.
+
+    Example:
+      loop = ControlLoop("default", num_training_steps=1000)
+      learning_rate = loop.observe(loss, validation_loss, probabilities, kernel)
+      for step in range(1000):
+          train(learning_rate)
+          if loop.is_due(step + 1):
+              learning_rate = loop.observe(mean_loss, validation_loss, probabilities, kernel)
+
+    Attributes:
+      controller: the `Controller`.
+      num_training_steps: int, minibatch updates of the whole run.
+      control_interval: int, minibatch updates between two decisions.
+      learning_rate: float, the rate now in force.
+      training_step: int, the step of the latest decision; None before the first.
+    """
+
+    def __init__(
+        self,
+        controller: Controller | str,
+        num_training_steps: int,
+        control_interval: int | None = None,
+        initial_learning_rate: float | None = None,
+        min_learning_rate: float | None = None,
+        max_learning_rate: float | None = None,
+        num_normalizer_decisions: int = 0,
+    ):
+        """Starts a run.
+
+        Args:
+          controller: a controller, the name of one of the package's, or a folder.
+          num_training_steps: int > 0, minibatch updates of the whole run.
+          control_interval: int > 0, updates between two decisions; None scales the
+            controller's own interval to the length of this run, so that there are as many
+            decisions as in its training.
+          initial_learning_rate: float > 0, the rate the first decision scales; None for the
+            controller's own.
+          min_learning_rate: float > 0, a lower bound; None for the controller's own.
+          max_learning_rate: float > 0, an upper bound; None for the controller's own.
+          num_normalizer_decisions: int, after so many decisions the normaliser's mean and
+            variance become those of the observations of this run so far; 0 leaves the
+            normaliser as it was trained.
+
+        Raises:
+          ValueError: on a number out of its range.
+          ControllerError: if the controller can't be loaded.
+        """
+        if isinstance(controller, (str, bytes)) or hasattr(controller, "__fspath__"):
+            controller = Controller.load(controller)
+        _check_count("num_training_steps", num_training_steps, 1)
+        _check_count("num_normalizer_decisions", num_normalizer_decisions, 0)
+        spec = controller.spec
+        self.controller = controller
+        self.scaling = _bounded(spec.scaling, min_learning_rate, max_learning_rate)
+        rate = initial_learning_rate
+        if rate is None:
+            # The controller's own start gives way to the user's bounds; a start the user named must fit them.
+            low, high = self.scaling.min_learning_rate, self.scaling.max_learning_rate
+            rate = min(max(spec.initial_learning_rate, low), high)
+        _check_rate("initial_learning_rate", rate, self.scaling)
+        self.initial_learning_rate = self.learning_rate = float(rate)
+        self.set_length(num_training_steps, control_interval)
+        self.training_step: int | None = None
+        self._builder = ObservationBuilder(spec.observation)
+        self._state = controller.initial_state()
+        self._num_normalizer_decisions = num_normalizer_decisions
+        self._observations: list[np.ndarray] = []
+        self._previous_predictions: np.ndarray | None = None
+        self._rows: list[tuple[int, float]] = []
+
+    def set_length(
+        self, num_training_steps: int, control_interval: int | None = None
+    ) -> None:
+        """Changes the length of the run, and with it the interval unless one is given."""
+        spec = self.controller.spec
+        self.num_training_steps = num_training_steps
+        if control_interval is None:
+            fraction = spec.trainee_steps_per_action / spec.num_trainee_steps
+            control_interval = max(1, round(num_training_steps * fraction))
+        _check_count("control_interval", control_interval, 1)
+        self.control_interval = control_interval
+
+    @property
+    def schedule(self) -> RateTable:
+        """The rates so far, by the step each began with.
+
+        Raises:
+          ValueError: before the first decision.
+        """
+        if not self._rows:
+            raise ValueError("Expected a decision before schedule, found none.")
+        rates = {}
+        for step, rate in self._rows:  # A brake may have replaced the rate of a step.
+            rates[step] = rate
+        return RateTable(tuple(rates), tuple(rates.values()))
+
+    def is_due(self, training_step: int) -> bool:
+        """Whether the rate is to be decided before the update after `training_step` updates."""
+        if training_step >= self.num_training_steps:
+            return False
+        last = self.training_step
+        return last is None or training_step - last >= self.control_interval
+
+    def observe(
+        self,
+        train_loss: float,
+        validation_loss: float,
+        predictions=None,
+        final_kernel=None,
+        training_step: int | None = None,
+    ) -> float:
+        """Takes what was measured and returns the learning rate of the next interval.
+
+        Args:
+          train_loss: float, mean loss of the minibatches since the call before; of the
+            untrained network at the first call, on any sample.
+          validation_loss: float, loss on held-out examples, the same at every call.
+          predictions: float array of what the network predicts for those examples, of one
+            shape at every call; probabilities, for a classification. None if the controller
+            doesn't look at them.
+          final_kernel: float array, the kernel of the last dense layer; None likewise.
+          training_step: int, updates done; None for one interval after the call before.
+
+        Returns:
+          The learning rate, a Python float.
+
+        Raises:
+          ValueError: if a loss is not finite, or a feature that the controller needs is
+            missing.
+        """
+        if training_step is None:
+            last = self.training_step
+            training_step = 0 if last is None else last + self.control_interval
+        for name, loss in (("train", train_loss), ("validation", validation_loss)):
+            if not math.isfinite(loss):
+                raise ValueError(
+                    f"Expected a finite {name} loss, found {loss!r} at training step "
+                    f"{training_step}. Restore earlier weights and call brake()."
+                )
+        self._check_features(predictions, final_kernel)
+        variance = change = 0.0
+        if predictions is not None:
+            predictions = np.array(predictions, np.float32)
+            change = self._prediction_change(predictions)
+            variance = float(np.var(predictions, dtype=np.float64))
+            self._previous_predictions = predictions
+        moments = (0.0, 0.0)
+        if final_kernel is not None:
+            kernel = np.asarray(final_kernel, np.float64)
+            moments = float(np.mean(kernel)), float(np.var(kernel))
+        measurement = Measurement(
+            float(train_loss), float(validation_loss), variance, change, *moments
+        )
+        return self.decide(measurement, training_step)
+
+    def decide(self, measurement: Measurement, training_step: int) -> float:
+        """Returns the learning rate of the next interval, from statistics that are there already.
+
+        Args:
+          measurement: the latest measurement.
+          training_step: int >= 0, updates done when it was taken.
+        """
+        spec = self.controller.spec
+        is_first = self.training_step is None
+        if is_first:
+            self._builder.start(measurement, self.learning_rate)
+        self.training_step = training_step
+        if not is_first or spec.act_before_first_interval:
+            progress = min(training_step / self.num_training_steps, 1.0)
+            observation = self._builder.build(measurement, self.learning_rate, progress)
+            self._adapt_normalizer(observation)
+            action, self._state = self.controller.act(observation, self._state)
+            self.learning_rate = self.scaling.next_learning_rate(
+                self.learning_rate, action
+            )
+        self._rows.append((training_step, self.learning_rate))
+        return self.learning_rate
+
+    def brake(self, training_step: int | None = None) -> float:
+        """Cuts the rate after an explosion and returns it: a tenth, with half of what exploded as the new upper bound.
+
+        Args:
+          training_step: int, updates done; None for the step of the latest decision.
+        """
+        low = self.scaling.min_learning_rate
+        ceiling = max(self.learning_rate * _BRAKE_CEILING, low)
+        self.scaling = dataclasses.replace(self.scaling, max_learning_rate=ceiling)
+        self.learning_rate = max(self.learning_rate * _BRAKE_FACTOR, low)
+        step = self.training_step if training_step is None else training_step
+        self.training_step = step = step or 0
+        self._rows.append((step, self.learning_rate))
+        return self.learning_rate
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Returns everything that a run in progress consists of, as arrays by name."""
+        first = self._builder.first_measurement
+        state = {
+            "training_step": -1 if self.training_step is None else self.training_step,
+            "initial_learning_rate": self.initial_learning_rate,
+            "learning_rate": self.learning_rate,
+            "max_learning_rate": self.scaling.max_learning_rate,
+            "rows": np.reshape(np.array(self._rows, np.float64), (-1, 2)),
+            "lstm_state": np.array(self._state, np.float32),
+            "first_measurement": [] if first is None else np.array(first, np.float64),
+            "observations": np.array(self._observations, np.float32),
+            "normalizer": np.stack(
+                [
+                    self.controller.weights["normalizer_mean"],
+                    self.controller.weights["normalizer_variance"],
+                ]
+            ),
+        }
+        if self._previous_predictions is not None:
+            state["previous_predictions"] = self._previous_predictions
+        return {name: np.asarray(value) for name, value in state.items()}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Goes on from what `state` returned, in a loop made with the same arguments."""
+        step = int(state["training_step"])
+        self.training_step = None if step < 0 else step
+        self.initial_learning_rate = float(state["initial_learning_rate"])
+        self.learning_rate = float(state["learning_rate"])
+        self.scaling = dataclasses.replace(
+            self.scaling, max_learning_rate=float(state["max_learning_rate"])
+        )
+        self._rows = [(int(step), float(rate)) for step, rate in state["rows"]]
+        self._state = tuple(state["lstm_state"])
+        if len(state["first_measurement"]):
+            *values, diverged = state["first_measurement"].tolist()
+            first = Measurement(*values, bool(diverged))
+            self._builder.start(first, self.initial_learning_rate)
+        self._observations = list(state["observations"])
+        self.controller = self.controller.with_normalizer(*state["normalizer"])
+        self._previous_predictions = state.get("previous_predictions")
+
+    def _check_features(self, predictions, final_kernel):
+        features = set(self.controller.spec.observation.features)
+        missing = set()
+        if predictions is None:
+            missing |= features & _PREDICTION_FEATURES
+        if final_kernel is None:
+            missing |= features & _KERNEL_FEATURES
+        if missing:
+            raise ValueError(
+                f"Expected what the controller looks at ({', '.join(sorted(missing))}); "
+                f"found {'no predictions' if predictions is None else ''}"
+                f"{' and ' if predictions is None and final_kernel is None else ''}"
+                f"{'no final dense kernel' if final_kernel is None else ''}."
+            )
+
+    def _prediction_change(self, predictions):
+        previous = self._previous_predictions
+        if previous is None:
+            return 0.0
+        if previous.shape != predictions.shape:
+            raise ValueError(
+                f"Expected predictions of shape {previous.shape}, as before, found "
+                f"{predictions.shape}: the examples must be the same at every call."
+            )
+        return float(np.var(predictions - previous, dtype=np.float64))
+
+    def _adapt_normalizer(self, observation):
+        if len(self._observations) >= self._num_normalizer_decisions:
+            return
+        self._observations.append(observation)
+        if len(self._observations) == self._num_normalizer_decisions:
+            self.controller = self.controller.with_normalizer(
+                np.mean(self._observations, axis=0), np.var(self._observations, axis=0)
+            )
+
+
+def _bounded(scaling, minimum, maximum):
+    changes = {"min_learning_rate": minimum, "max_learning_rate": maximum}
+    changes = {name: v for name, v in changes.items() if v is not None}
+    return dataclasses.replace(scaling, **changes)
+
+
+def _check_count(name, value, minimum):
+    if not isinstance(value, (int, np.integer)) or value < minimum:
+        raise ValueError(f"Expected {name} to be an int >= {minimum}, found {value!r}.")
+
+
+def _check_rate(name, rate, scaling):
+    low, high = scaling.min_learning_rate, scaling.max_learning_rate
+    if not low <= rate <= high:
+        raise ValueError(f"Expected {name} in [{low!r}, {high!r}], found {rate!r}.")
