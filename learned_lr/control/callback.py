@@ -8,14 +8,13 @@ import time
 import warnings
 
 import keras
-import numpy as np
 
 from learned_lr.control import keras_models, samples
 from learned_lr.control.brake import SafetyBrake
 from learned_lr.control.control_loop import ControlLoop
+from learned_lr.control.controlled_run import ControlledRun
 from learned_lr.control.controller import Controller
 from learned_lr.control.held_out_sample import HeldOutSample
-from learned_lr.control.interval_loss import IntervalLoss
 from learned_lr.control.rate_table import RateTable
 from learned_lr.control.state_files import StateFiles
 
@@ -40,7 +39,6 @@ class LearnedLearningRate(keras.callbacks.Callback):
 
     Attributes:
       schedule: the `RateTable` of the latest run; `schedule.save('lr.csv')` for `Replay`.
-      num_explosions: int, how often the safety brake had to help in the latest run.
       measuring_fraction: float, the share of the latest `fit`'s time that measuring took.
     """
 
@@ -111,14 +109,13 @@ class LearnedLearningRate(keras.callbacks.Callback):
         self.backup_dir = backup_dir
         self.seed = seed
         self.verbose = verbose
-        self.num_explosions = 0
         self.measuring_fraction = math.nan
         if validation_batch is not None and validation_batch < 1:
             raise ValueError(
                 f"Expected validation_batch >= 1, found {validation_batch!r}."
             )
-        self._make_loop(num_training_steps or 1)  # Checks the numbers.
-        self._loop: ControlLoop | None = None
+        self._new_run(num_training_steps or 1, 0)  # Checks the numbers.
+        self._run: ControlledRun | None = None
         self._num_updates = None
 
     @property
@@ -128,15 +125,21 @@ class LearnedLearningRate(keras.callbacks.Callback):
         Raises:
           ValueError: before the first decision.
         """
-        if self._loop is None:
+        if self._run is None:
             raise ValueError("Expected a fit() before schedule, found none.")
-        return self._loop.schedule
+        return self._run.loop.schedule
+
+    @property
+    def num_explosions(self) -> int:
+        """How often the safety brake had to help in the latest run."""
+        return 0 if self._run is None else self._run.num_explosions
 
     def on_train_begin(self, logs=None):
         """Refuses what can't work, before a step is trained."""
         keras_models.check_plain_rate(self.model.optimizer)
         callbacks = keras_models.running_fit(self.model).callbacks
         keras_models.check_rivals(self, callbacks)
+        self._rate = keras_models.OwnedRate()
         self._is_started = False
         self._measuring_sec = 0.0
         self._begin = time.perf_counter()
@@ -147,7 +150,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
         if not self._is_started:
             self._start(epoch)
             self._is_started = True
-        self._losses.begin_epoch()
+        self._run.losses.begin_epoch()
 
     def on_train_batch_begin(self, batch, logs=None):
         """Remembers where this execution begins, which may be of several steps."""
@@ -155,30 +158,32 @@ class LearnedLearningRate(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Decides, once an interval is over."""
+        run = self._run
         # An execution of several steps may end short, with the epoch.
         end = min(batch + 1, self.params.get("steps") or math.inf)
         num_steps = end - self._first_batch
-        self._step += num_steps
-        self._losses.count(num_steps)
-        if self._loop.is_due(self._step):
+        run.step += num_steps
+        run.losses.count(num_steps)
+        if run.loop.is_due(run.step):
             start = time.perf_counter()
             keras_models.sync(self.model)
-            self._losses.read(logs)
+            run.losses.read(logs)
             self._decide()
             self._measuring_sec += time.perf_counter() - start
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the rate into the logs, and the state for a restored training."""
-        self._losses.read(logs)
-        if not self._losses.is_finite():
+        self._run.losses.read(logs)
+        if not self._run.losses.is_finite():
             self._brake()
         if logs is not None:
-            logs["learning_rate"] = self._loop.learning_rate
+            logs["learning_rate"] = self._run.loop.learning_rate
+        before = self._num_updates
+        self._num_updates = keras_models.num_updates(self.model.optimizer)
         if self._files is not None:
-            self._save_state()
-            if self._last_epoch_end is not None:
-                self._files.remove_before(self._last_epoch_end)
-            self._last_epoch_end = self._num_updates
+            self._files.save(self._num_updates, self._run.state())
+            # A backup may be that of the epoch before.
+            self._files.remove_before(before or 0)
 
     def on_train_end(self, logs=None):
         """Looks at the weights a last time, and sums up."""
@@ -195,38 +200,43 @@ class LearnedLearningRate(keras.callbacks.Callback):
                 f"{max(rates):.2e}; measuring took {self.measuring_fraction:.1%} of the time."
             )
 
-    def _make_loop(self, num_training_steps):
-        return ControlLoop(
-            self.controller, num_training_steps, self.control_interval, *self._rates
+    def _new_run(self, num_steps, num_done):
+        loop = ControlLoop(
+            self.controller, num_steps, self.control_interval, *self._rates
         )
+        brake = SafetyBrake(self.brake_factor or math.inf)
+        return ControlledRun(loop, brake, num_done)
 
     def _start(self, epoch):
+        """Begins a run, or goes on with the one before or with one from a backup."""
         fit = keras_models.running_fit(self.model)
         num_steps, num_done = self._lengths(epoch)
         keras_models.sync(self.model)
-        num_updates = self._read_num_updates()
+        num_updates = keras_models.num_updates(self.model.optimizer)
         self._files = self._state_files(fit)
-        self._last_epoch_end = None
-        restored = self._files and num_updates and self._files.load(num_updates)
-        goes_on = self._loop is not None and num_updates == self._num_updates
-        goes_on = goes_on and (epoch > 0 or self.num_training_steps is not None)
-        if not goes_on or restored:
-            self._new_run(num_steps, num_done)
-        if restored:
-            self._restore_state(*restored, num_updates)
-        self._loop.set_length(num_steps, self.control_interval)
+        saved = self._files and num_updates and self._files.load(num_updates)
+        goes_on = epoch > 0 or self.num_training_steps is not None
+        if saved:
+            self._run = self._new_run(num_steps, num_done)
+            self._run.restore(saved[1])
+            # Updates after the state was written were done, though its losses lack them.
+            self._run.step += num_updates - saved[0]
+        elif self._run is None or num_updates != self._num_updates or not goes_on:
+            self._run = self._new_run(num_steps, num_done)
+        loop = self._run.loop
+        loop.set_length(num_steps, self.control_interval)
         self._prepare_measuring(fit)
         self._snapshot = None
-        if self._loop.training_step is not None:
+        if loop.training_step is not None:
             self._snapshot = keras_models.Snapshot(self.model)
             self._set_rate()
-            if self._loop.is_due(self._step):
+            if loop.is_due(self._run.step):
                 self._decide()
             return
         if epoch > 0:
             warnings.warn(
                 f"LearnedLearningRate begins at epoch {epoch} without a state to go on from: "
-                f"it starts at the rate {self._loop.learning_rate:g}.",
+                f"it starts at the rate {loop.learning_rate:g}.",
                 stacklevel=2,
             )
         self._decide()
@@ -242,14 +252,6 @@ class LearnedLearningRate(keras.callbacks.Callback):
                 "the callback num_training_steps, or fit steps_per_epoch."
             )
         return per_epoch * epochs, epoch * per_epoch
-
-    def _new_run(self, num_steps, num_done):
-        self._loop = self._make_loop(num_steps)
-        self._step = num_done
-        self._losses = IntervalLoss()
-        self._safety = SafetyBrake(self.brake_factor or math.inf)
-        self.num_explosions = self._num_explosions_in_a_row = 0
-        self._num_decisions = 0
 
     def _state_files(self, fit):
         folder = self.backup_dir
@@ -268,7 +270,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
                 "validation_data or validation_split, or the callback validation_data."
             )
         batch_size = fit.batch_size or _DEFAULT_BATCH_SIZE
-        interval = self._loop.control_interval
+        interval = self._run.loop.control_interval
         size = self.validation_batch or samples.default_size(batch_size, interval)
         inputs, targets = samples.take(data, size, self.seed)
         self._sample = HeldOutSample(self.model, inputs, targets, batch_size, self.loss)
@@ -287,60 +289,62 @@ class LearnedLearningRate(keras.callbacks.Callback):
 
     def _decide(self):
         """Measures and sets the rate; brakes instead if the run has exploded."""
-        self._check_rate()
-        is_first = self._loop.training_step is None
-        if not is_first and not self._losses.is_finite():
+        run = self._run
+        self._rate.check(self.model.optimizer)
+        is_first = run.loop.training_step is None
+        if not is_first and not run.losses.is_finite():
             self._brake()
             return
         validation_loss, predictions = self._sample.measure()
         if is_first:
-            train_loss = validation_loss
-            if self._training_sample is not None:
-                train_loss = self._training_sample.measure()[0]
-            if not math.isfinite(train_loss):
-                raise ValueError(
-                    "Expected a finite loss of the untrained model on the held-out "
-                    f"examples, found {train_loss!r}."
-                )
+            train_loss = self._untrained_loss(validation_loss)
         else:
-            train_loss = self._losses.mean()
-        if self._safety.is_explosion(train_loss, validation_loss):
+            train_loss = run.losses.mean()
+        if run.brake.is_explosion(train_loss, validation_loss):
             self._brake()
             return
-        kernel = self._sample.final_kernel(predictions, self.final_layer)
-        if self._snapshot is None or self._num_decisions % _SNAPSHOT_INTERVAL == 0:
+        if self._snapshot is None or run.num_decisions % _SNAPSHOT_INTERVAL == 0:
             # A NaN weight may hide behind a ReLU, which turns it into 0 on some backends.
             snapshot = keras_models.Snapshot(self.model)
             if not snapshot.is_finite():
                 self._brake()
                 return
             self._snapshot = snapshot
-        self._loop.observe(train_loss, validation_loss, predictions, kernel, self._step)
+        kernel = self._sample.final_kernel(predictions, self.final_layer)
+        run.observe(train_loss, validation_loss, predictions, kernel)
         self._set_rate()
-        self._losses.begin_interval()
-        self._num_explosions_in_a_row = 0
-        self._num_decisions += 1
         if self._files is not None:
-            self._save_state()
+            self._files.save(
+                keras_models.num_updates(self.model.optimizer), run.state()
+            )
+
+    def _untrained_loss(self, validation_loss):
+        loss = validation_loss
+        if self._training_sample is not None:
+            loss = self._training_sample.measure()[0]
+        if not math.isfinite(loss):
+            raise ValueError(
+                "Expected a finite loss of the untrained model on the held-out examples, "
+                f"found {loss!r}."
+            )
+        return loss
 
     def _brake(self):
         """Goes back to the last good weights, cuts the rate, and says so."""
-        exploded = self._loop.learning_rate
+        run = self._run
+        exploded = run.loop.learning_rate
         self._snapshot.restore(self.model)
         self.model.reset_metrics()
-        self._losses = IntervalLoss()
-        self._loop.brake(self._step)
+        run.explode()
         self._set_rate()
-        self.num_explosions += 1
-        self._num_explosions_in_a_row += 1
-        if self.num_explosions == 1:
+        if run.num_explosions == 1:
             warnings.warn(
-                f"The loss exploded at training step {self._step} with the learning rate "
+                f"The loss exploded at training step {run.step} with the learning rate "
                 f"{exploded:g}: the weights are those of an earlier step again, and the rate "
-                f"is {self._loop.learning_rate:g}.",
+                f"is {run.loop.learning_rate:g}.",
                 stacklevel=2,
             )
-        if self._num_explosions_in_a_row >= _MAX_EXPLOSIONS:
+        if run.num_explosions_in_a_row == _MAX_EXPLOSIONS:
             self.model.stop_training = True
             warnings.warn(
                 f"Training stops: the loss exploded {_MAX_EXPLOSIONS} times in a row, down to "
@@ -350,43 +354,4 @@ class LearnedLearningRate(keras.callbacks.Callback):
             )
 
     def _set_rate(self):
-        self.model.optimizer.learning_rate = self._loop.learning_rate
-        self._set = self._read_rate()
-
-    def _read_rate(self):
-        return float(keras_models.to_numpy(self.model.optimizer.learning_rate))
-
-    def _check_rate(self):
-        found = self._read_rate()
-        if self._loop.training_step is not None and found != self._set:
-            raise ValueError(
-                f"Expected the learning rate {self._set:g} that LearnedLearningRate has set, "
-                f"found {found:g}: something else sets it, too; remove one of them."
-            )
-
-    def _read_num_updates(self):
-        return int(keras_models.to_numpy(self.model.optimizer.iterations))
-
-    def _save_state(self):
-        self._num_updates = self._read_num_updates()
-        means = self._safety.means
-        state = {
-            **{f"loop/{name}": v for name, v in self._loop.state().items()},
-            "step": np.array(self._step),
-            "losses": self._losses.state(),
-            "means": np.array([] if means is None else means),
-            "counts": np.array([self.num_explosions, self._num_decisions]),
-        }
-        self._files.save(self._num_updates, state)
-
-    def _restore_state(self, saved_updates, state, num_updates):
-        prefix = "loop/"
-        self._loop.restore(
-            {n[len(prefix) :]: v for n, v in state.items() if n.startswith(prefix)}
-        )
-        # Updates after the state was written are not in its losses, but they were done.
-        self._step = int(state["step"]) + num_updates - saved_updates
-        total, num_steps = state["losses"].tolist()
-        self._losses = IntervalLoss(total, int(num_steps))
-        self._safety.means = tuple(state["means"].tolist()) or None
-        self.num_explosions, self._num_decisions = state["counts"].tolist()
+        self._rate.set(self.model.optimizer, self._run.loop.learning_rate)

@@ -109,6 +109,32 @@ def optimizer_variables(optimizer) -> list:
     return [v for v in variables if v is not optimizer.iterations]
 
 
+def num_updates(optimizer) -> int:
+    """Returns the optimizer's count of updates."""
+    return int(to_numpy(optimizer.iterations))
+
+
+class OwnedRate:
+    """The learning rate of an optimizer, which nothing else may set."""
+
+    def __init__(self):
+        self._set: float | None = None
+
+    def set(self, optimizer, learning_rate: float) -> None:
+        """Sets the rate."""
+        optimizer.learning_rate = learning_rate
+        self._set = float(to_numpy(optimizer.learning_rate))
+
+    def check(self, optimizer) -> None:
+        """Raises ValueError if the rate is another than was set."""
+        found = float(to_numpy(optimizer.learning_rate))
+        if self._set is not None and found != self._set:
+            raise ValueError(
+                f"Expected the learning rate {self._set:g} that LearnedLearningRate has set, "
+                f"found {found:g}: something else sets it, too; remove one of them."
+            )
+
+
 def check_plain_rate(optimizer) -> None:
     """Raises ValueError unless the learning rate is a number that can be set: no schedule, no function."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)
