@@ -289,17 +289,15 @@ class LearnedLearningRate(keras.callbacks.Callback):
 
     def _decide(self):
         """Measures and sets the rate; brakes instead if the run has exploded."""
-        run = self._run
+        run, is_first = self._run, self._run.loop.training_step is None
         self._rate.check(self.model.optimizer)
-        is_first = run.loop.training_step is None
         if not is_first and not run.losses.is_finite():
             self._brake()
             return
         validation_loss, predictions = self._sample.measure()
+        train_loss = run.losses.mean()
         if is_first:
             train_loss = self._untrained_loss(validation_loss)
-        else:
-            train_loss = run.losses.mean()
         if run.brake.is_explosion(train_loss, validation_loss):
             self._brake()
             return
