@@ -210,7 +210,9 @@ class LearnedLearningRate(keras.callbacks.Callback):
     def _start(self, epoch):
         """Begins a run, or goes on with the one before or with one from a backup."""
         fit = keras_models.running_fit(self.model)
-        num_steps, num_done = self._lengths(epoch)
+        num_steps, num_done = keras_models.run_lengths(
+            self.params, self.num_training_steps, epoch
+        )
         keras_models.sync(self.model)
         num_updates = keras_models.num_updates(self.model.optimizer)
         self._files = self._state_files(fit)
@@ -240,18 +242,6 @@ class LearnedLearningRate(keras.callbacks.Callback):
                 stacklevel=2,
             )
         self._decide()
-
-    def _lengths(self, epoch):
-        """Returns (training steps of the run, those done before this epoch)."""
-        per_epoch, epochs = self.params.get("steps"), self.params.get("epochs")
-        if self.num_training_steps is not None:
-            return self.num_training_steps, epoch * (per_epoch or 0)
-        if not per_epoch:
-            raise ValueError(
-                "Expected a known number of steps an epoch, found data without a length: give "
-                "the callback num_training_steps, or fit steps_per_epoch."
-            )
-        return per_epoch * epochs, epoch * per_epoch
 
     def _state_files(self, fit):
         folder = self.backup_dir

@@ -109,6 +109,28 @@ def optimizer_variables(optimizer) -> list:
     return [v for v in variables if v is not optimizer.iterations]
 
 
+def run_lengths(params, num_training_steps: int | None, epoch: int) -> tuple[int, int]:
+    """Returns (training steps of the whole run, those done before an epoch).
+
+    Args:
+      params: what `fit` tells its callbacks: steps of an epoch, None if unknown, and epochs.
+      num_training_steps: the length of the run, if the user named one.
+      epoch: int, the epoch that begins.
+
+    Raises:
+      ValueError: if the length is not known.
+    """
+    per_epoch, epochs = params.get("steps"), params.get("epochs")
+    if num_training_steps is not None:
+        return num_training_steps, epoch * (per_epoch or 0)
+    if not per_epoch:
+        raise ValueError(
+            "Expected a known number of steps an epoch, found data without a length: give the "
+            "callback num_training_steps, or fit steps_per_epoch."
+        )
+    return per_epoch * epochs, epoch * per_epoch
+
+
 def num_updates(optimizer) -> int:
     """Returns the optimizer's count of updates."""
     return int(to_numpy(optimizer.iterations))
