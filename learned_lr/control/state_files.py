@@ -37,7 +37,7 @@ class StateFiles:
             try:
                 with np.load(path, allow_pickle=False) as archive:
                     return number, dict(archive)
-            except (OSError, ValueError, zipfile.BadZipFile) as error:
+            except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
                 warnings.warn(f"{path} is damaged and left out: {error}", stacklevel=2)
         return None
 

@@ -1,0 +1,54 @@
+"""Mean responses: values from the controller, within its bounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from learned_lr import controller_info
+from learned_lr.control import pretrained, response
+from learned_lr.control.controller import Controller
+
+
+@pytest.mark.parametrize("name", ["default", *pretrained.names()])
+def test_every_packaged_controller_loads_and_answers(name, capsys):
+    controller = Controller.load(name)
+    spec = controller.spec
+    responses = response.mean_response(controller, num_points=5)
+    assert list(responses) == list(spec.observation.features)
+    scale = spec.scaling.max_scale
+    for values, factors in responses.values():
+        assert values.shape == factors.shape == (5,)
+        assert np.all((factors >= 1 / scale - 1e-9) & (factors <= scale + 1e-9))
+    assert controller_info.main([name]) == 0
+    text = capsys.readouterr().out
+    for expected in (spec.network, *spec.observation.features, "run_seed"):
+        assert expected in text
+
+
+def test_middle_of_each_feature_is_the_mean_observation():
+    controller = Controller.load("default")
+    mean = controller.weights["normalizer_mean"]
+    action, _ = controller.act(mean, controller.initial_state())
+    expected = controller.spec.scaling.max_scale ** np.clip(action, -1, 1)
+    low, high = controller.spec.observation.bounds()
+    checked = 0
+    for index, (values, factors) in enumerate(
+        response.mean_response(controller, num_points=3).values()
+    ):
+        if low[index] < mean[index] < high[index]:
+            assert values[1] == pytest.approx(mean[index])
+            assert factors[1] == pytest.approx(expected, rel=1e-6)
+            checked += 1
+    assert checked
+
+
+def test_plot_draws_a_png(tmp_path):
+    path = tmp_path / "response.png"
+    assert controller_info.main(["default", "--plot", str(path)]) == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_unknown_name_says_what_is_there(capsys):
+    assert controller_info.main(["fashion"]) == 1
+    assert "fashion" in capsys.readouterr().err
