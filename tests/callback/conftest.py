@@ -18,11 +18,6 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(f"only for {', '.join(mark.args)}"))
 
 
-def pytest_configure(config):
-    """Declares the mark."""
-    config.addinivalue_line("markers", "backends(*names): the Keras backends it is for")
-
-
 @pytest.fixture(scope="session")
 def digits():
     """(x, y, x_validation, y_validation), images float32 `[n, 8, 8, 1]` in [0, 1]."""
