@@ -1,7 +1,7 @@
 # `make help` lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-data lint gpu clean check-python
+.PHONY: help setup quickstart test test-data test-keras3 lint gpu clean check-python
 
 # TensorFlow's information messages hide the lines that matter; warnings and errors stay.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -25,6 +25,7 @@ help:
 	@echo 'make quickstart  set up .venv, then train a controller on the digits'
 	@echo 'make test        format, lint and the tests that need no data set'
 	@echo 'make test-data   the tests on real data, which TFDS_DATA_DIR must hold'
+	@echo 'make test-keras3 the tests of the callback in Keras 3 on TensorFlow, JAX and PyTorch, an environment each'
 	@echo 'make lint        format and lint alone'
 	@echo 'make setup       .venv with the locked packages; PYTHON=python3.9 picks the interpreter of a new .venv'
 	@echo 'make gpu         replace the TensorFlow in .venv by the one with CUDA (Linux, NVIDIA)'
@@ -56,6 +57,21 @@ test-data: setup
 	@test -d "$$TFDS_DATA_DIR" || { echo 'TFDS_DATA_DIR must name a folder with prepared data sets' >&2; exit 1; }
 	$(VENV_PYTHON) -m pytest -m slow
 
+# The newest releases of the backends need Python 3.11. PIP_ARGS is for pip, say an index of CPU wheels.
+KERAS3_BACKENDS := tensorflow jax torch
+test-keras3: $(KERAS3_BACKENDS:%=test-keras3-%)
+
+.PHONY: $(KERAS3_BACKENDS:%=test-keras3-%)
+$(KERAS3_BACKENDS:%=test-keras3-%): test-keras3-%: .venv-keras3-%/installed
+	KERAS_BACKEND=$* PYTHONPATH=$(CURDIR) .venv-keras3-$*/bin/python -m pytest tests/callback
+
+.venv-keras3-%/installed: tests/callback/requirements-%.txt | check-python
+	"$(PYTHON)" -m venv --clear .venv-keras3-$*
+	.venv-keras3-$*/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -r $<
+	touch $@
+
+.PRECIOUS: .venv-keras3-%/installed
+
 # Both packages own the same files, so one must go first; requirements.txt as constraints keeps all other versions.
 # Once requirements.txt or setup.py changes, `setup` puts tensorflow-cpu back, and this must be run again.
 gpu: setup
@@ -63,5 +79,5 @@ gpu: setup
 	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -c requirements.txt 'tensorflow[and-cuda]==2.15.1'
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache
-	find official_resnet learned_lr tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf .venv .venv-keras3-* build *.egg-info .pytest_cache .ruff_cache
+	find official_resnet learned_lr tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
