@@ -12,7 +12,7 @@ import pytest
 
 pytestmark = [pytest.mark.smoke, pytest.mark.slow]
 
-TASK = ("task.name = 'quadratic'", "task.num_trainee_steps = 8000")
+TASK = ("task.name = 'quadratic'", "task.num_trainee_steps = 20000")
 GRID = ("step_decay.discount_steps = (100,)", "baseline.num_seeds = 2")
 JOBS = {
     "baseline": ("gin/baseline/digits_cnn.gin", GRID),
@@ -64,8 +64,11 @@ def _results(run_path):
 def test_killed_at_twenty_random_moments(job_command, tmp_path, job):
     gin_file, bindings = JOBS[job]
     bindings = (*TASK, *bindings)
-    undisturbed = job_command(job, gin_file, bindings, tmp_path / "undisturbed")
+    serial = (*bindings, "workers.num_workers = 0")
+    start = time.monotonic()
+    undisturbed = job_command(job, gin_file, serial, tmp_path / "undisturbed")
     code, _, errors = undisturbed.finish()
+    duration = time.monotonic() - start
     assert code == 0, errors
     seed = int.from_bytes(os.urandom(4), "big")
     print(f"seed {seed}")
@@ -74,7 +77,8 @@ def test_killed_at_twenty_random_moments(job_command, tmp_path, job):
     for _ in range(20):
         workers = f"workers.num_workers = {rng.randrange(3)}"
         killed = job_command(job, gin_file, (*bindings, workers), tmp_path / "killed")
-        end = time.monotonic() + rng.uniform(3, 10)
+        # Two workers need half of the serial time at least, so the first one is always killed.
+        end = time.monotonic() + rng.uniform(0.2, 0.5) * duration
         while time.monotonic() < end and killed.process.poll() is None:
             time.sleep(0.01)
         num_killed += killed.process.poll() is None
