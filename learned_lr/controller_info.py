@@ -44,7 +44,7 @@ def plot(controller: Controller, path: str) -> None:
     for axis, (name, (values, factors)) in zip(axes.flat, responses.items()):
         axis.plot(values, factors)
         axis.axhline(1.0, color="grey", linewidth=0.5)
-        axis.set_xlabel(f"{name} ({controller.spec.observation.transform})")
+        axis.set_xlabel(controller.spec.observation.label(name))
     for axis in list(axes.flat)[len(responses) :]:
         axis.set_visible(False)
     for row in axes:

@@ -98,6 +98,14 @@ class ObservationSpec:
         low, high = zip(*(self._feature_bounds(name) for name in self.features))
         return np.asarray(low, np.float32), np.asarray(high, np.float32)
 
+    def label(self, name: str) -> str:
+        """Returns what a feature's number is, for the axis of a figure: the name, and what was done to it."""
+        if name == "progress" or self.transform == "raw":
+            return name
+        if self.transform == "relative" and not name.startswith("prediction"):
+            return f"{name} (relative)"
+        return name if name == "final_kernel_mean" else f"log {name}"
+
     def _feature_bounds(self, name):
         raw = {
             "train_loss": (0.0, self.max_loss),

@@ -178,3 +178,33 @@ def test_an_unknown_transform_is_refused():
 def test_a_cap_that_is_none_is_refused(max_loss):
     with pytest.raises(ValueError, match=f"Expected max_loss > 0, found {max_loss}"):
         ObservationSpec(max_loss=max_loss)
+
+
+@pytest.mark.parametrize(
+    ("transform", "expected"),
+    [
+        ("raw", ["train_loss", "prediction_variance", "final_kernel_mean", "progress"]),
+        (
+            "log",
+            [
+                "log train_loss",
+                "log prediction_variance",
+                "final_kernel_mean",
+                "progress",
+            ],
+        ),
+        (
+            "relative",
+            [
+                "train_loss (relative)",
+                "log prediction_variance",
+                "final_kernel_mean (relative)",
+                "progress",
+            ],
+        ),
+    ],
+)
+def test_label_says_what_was_done_to_a_feature(transform, expected):
+    names = ("train_loss", "prediction_variance", "final_kernel_mean", "progress")
+    spec = ObservationSpec(names, transform)
+    assert [spec.label(name) for name in names] == expected
