@@ -49,8 +49,8 @@ setup(
     version=_VERSION,
     description="A PPO controller that picks the learning rate while a network trains",
     license="MIT",
-    # TensorFlow 2.15 has wheels for these versions alone.
-    python_requires=">=3.9,<3.12",
+    # The light side runs on any; the extra `train` needs TensorFlow 2.15, which has wheels for 3.9 to 3.11 alone.
+    python_requires=">=3.9",
     packages=find_packages(include=["learned_lr*", "official_resnet*"]),
     package_data={
         "learned_lr.control": ["pretrained/*/*"],
