@@ -55,7 +55,7 @@ setup(
     package_data={
         "learned_lr.control": ["pretrained/*/*"],
         # The paper's figures, and where they come from.
-        "learned_lr.experiments": ["paper/*.csv", "paper/SOURCE.md"],
+        "learned_lr.report": ["paper_data/*.csv", "paper_data/SOURCE.md"],
     },
     # The light side's tests pass with 1.22.0 and with 2.4.
     install_requires=["numpy>=1.22"],

@@ -14,8 +14,8 @@ import time
 
 import tensorflow as tf
 
-from learned_lr.control.callback import LearnedLearningRate
-from learned_lr.experiments.workers import limit_threads
+from learned_lr.callback.callback import LearnedLearningRate
+from learned_lr.execution.workers import limit_threads
 from learned_lr.trainees import datasets, models
 
 _BATCH_SIZE = 1000

@@ -16,7 +16,7 @@ import pathlib
 import statistics
 
 from learned_lr.control import pretrained
-from learned_lr.experiments.tables import markdown_table
+from learned_lr.report.tables import markdown_table
 
 
 def mean_losses(path: str) -> dict[str, float]:

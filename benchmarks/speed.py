@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from learned_lr.agents import collection, ppo
 from learned_lr.agents.environment import EnvironmentConfig, LearningRateEnvironment
-from learned_lr.experiments.workers import Workers, WorkersConfig, limit_threads
+from learned_lr.execution.workers import Workers, WorkersConfig, limit_threads
 from learned_lr.trainees import schedules, tasks
 from learned_lr.trainees.episode import run_episode, trainee_for
 

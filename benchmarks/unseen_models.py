@@ -18,11 +18,12 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from learned_lr.control.callback import LearnedLearningRate
-from learned_lr.experiments import schedule_families, statistics
-from learned_lr.experiments.run_directory import RunDirectory, Table
-from learned_lr.experiments.tables import markdown_table
-from learned_lr.experiments.workers import Workers, WorkersConfig
+from learned_lr.callback.callback import LearnedLearningRate
+from learned_lr.execution.run_directory import RunDirectory, Table
+from learned_lr.execution.workers import Workers, WorkersConfig
+from learned_lr.jobs import schedule_families
+from learned_lr.report import statistics
+from learned_lr.report.tables import markdown_table
 from learned_lr.trainees import datasets, minibatches
 
 BATCH_SIZE = 64

@@ -12,8 +12,8 @@ __version__ = "0.1.0"
 _MODULES = {
     "Controller": "learned_lr.control.controller",
     "ControlLoop": "learned_lr.control.control_loop",
-    "LearnedLearningRate": "learned_lr.control.callback",
-    "Replay": "learned_lr.control.replay",
+    "LearnedLearningRate": "learned_lr.callback.callback",
+    "Replay": "learned_lr.callback.replay",
 }
 __all__ = ["ControlLoop", "Controller", "LearnedLearningRate", "Replay"]
 

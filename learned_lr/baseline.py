@@ -4,7 +4,7 @@ from learned_lr import launch
 
 
 def _load():
-    from learned_lr.experiments import baseline
+    from learned_lr.jobs import baseline
 
     return baseline.baseline
 

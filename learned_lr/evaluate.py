@@ -4,9 +4,9 @@ from learned_lr import launch
 
 
 def _load():
-    from learned_lr.experiments import evaluation
+    from learned_lr.jobs import evaluate
 
-    return evaluation.evaluate
+    return evaluate.evaluate
 
 
 if __name__ == "__main__":

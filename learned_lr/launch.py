@@ -13,13 +13,13 @@ from collections.abc import Callable
 from absl import app, flags, logging
 
 import gin
-from learned_lr.experiments.gin_config import UsageError, message, parse_gin
-from learned_lr.experiments.run_directory import (
+from learned_lr.execution.gin_config import UsageError, message, parse_gin
+from learned_lr.execution.run_directory import (
     RunDirectory,
     RunDirectoryError,
     command,
 )
-from learned_lr.experiments.workers import WorkerError, limit_threads
+from learned_lr.execution.workers import WorkerError, limit_threads
 
 _GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "Path of a gin file; repeatable.")
 _GIN_BINDINGS = flags.DEFINE_multi_string(

@@ -4,7 +4,7 @@ from learned_lr import launch
 
 
 def _load():
-    from learned_lr.experiments import sweep
+    from learned_lr.jobs import sweep
 
     sweep.load_jobs()
     return sweep.sweep

@@ -4,9 +4,9 @@ from learned_lr import launch
 
 
 def _load():
-    from learned_lr.experiments import training
+    from learned_lr.jobs import train
 
-    return training.train
+    return train.train
 
 
 if __name__ == "__main__":

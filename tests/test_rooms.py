@@ -23,17 +23,22 @@ MAX_NUM_LINES = 350
 ROOMS = (
     "official_resnet",
     "learned_lr.control",
+    "learned_lr.callback",
     "learned_lr.trainees",
     "learned_lr.agents",
-    "learned_lr.experiments",
+    "learned_lr.execution",
+    "learned_lr.report",
+    "learned_lr.jobs",
     "learned_lr.launch",
     "doors",
 )
 OWN_PACKAGES = ("learned_lr", "official_resnet")
-# Third parties of the rooms that are held to a list; absl and requests come with TensorFlow Datasets.
+# Third parties of each room, imports inside functions too.
 ALLOWED_THIRD_PARTIES = {
     "official_resnet": {"keras", "numpy", "tensorflow"},
     "learned_lr.control": {"numpy"},
+    "learned_lr.callback": {"jax", "keras", "numpy", "tensorflow", "torch"},
+    # absl and requests come with TensorFlow Datasets.
     "learned_lr.trainees": {
         "absl",
         "gin",
@@ -44,13 +49,38 @@ ALLOWED_THIRD_PARTIES = {
         "tensorflow",
         "tensorflow_datasets",
     },
+    "learned_lr.agents": {
+        "gin",
+        "gym",
+        "numpy",
+        "tensorflow",
+        "tensorflow_probability",
+        "tf_agents",
+    },
+    "learned_lr.execution": {"gin", "ray", "tensorflow"},
+    "learned_lr.report": {"jinja2", "matplotlib", "numpy", "pandas", "scipy"},
+    "learned_lr.jobs": {
+        "gin",
+        "matplotlib",
+        "numpy",
+        "tensorboard",
+        "tensorflow",
+        "tqdm",
+    },
+    "learned_lr.launch": {"absl", "gin"},
+    "doors": {"absl", "matplotlib"},
 }
-# The modules of the Keras callback are the ones of their room that need the user's Keras.
-ALSO_ALLOWED = {
-    "learned_lr.control.callback": {"keras"},
-    "learned_lr.control.replay": {"keras"},
-    "learned_lr.control.held_out_sample": {"keras", "jax", "tensorflow", "torch"},
-    "learned_lr.control.keras_models": {"keras", "tensorflow"},
+# Rooms that leave others above them alone, so that they can be used without what those need.
+MUST_NOT_KNOW = {
+    "learned_lr.control": ("official_resnet",),
+    "learned_lr.callback": ("official_resnet",),
+    "learned_lr.report": (
+        "official_resnet",
+        "learned_lr.control",
+        "learned_lr.callback",
+        "learned_lr.trainees",
+        "learned_lr.agents",
+    ),
 }
 
 
@@ -68,6 +98,8 @@ MODULES = {
 
 def _room(name: str) -> str | None:
     """The room of a module or of a name in it; None for the bare package and for what is not the project's."""
+    if name.endswith(".__main__"):
+        return "doors"
     for room in ROOMS[:-1]:
         if f"{name}.".startswith(f"{room}."):
             return room
@@ -144,6 +176,8 @@ if TYPE_CHECKING:
         ("learned_lr.control", "learned_lr.control"),
         ("learned_lr.launch", "learned_lr.launch"),
         ("learned_lr.train", "doors"),
+        ("learned_lr.report.pages", "learned_lr.report"),
+        ("learned_lr.report.__main__", "doors"),
         ("learned_lr", None),
         ("learned_lrs.control", None),
     ],
@@ -176,14 +210,37 @@ def test_package_itself_imports_what_it_offers_when_asked_for():
     assert _imports_of("learned_lr") == ["importlib"]
 
 
-@pytest.mark.parametrize("room", ALLOWED_THIRD_PARTIES)
+@pytest.mark.parametrize("room", MUST_NOT_KNOW)
+def test_room_leaves_others_alone(room):
+    found = [
+        f"{name} imports {imported}"
+        for name in MODULES
+        if _room(name) == room
+        for imported in _imports_of(name)
+        if _room(imported) in MUST_NOT_KNOW[room]
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
 def test_third_parties_of_a_room(room):
-    found = {}
-    for name in MODULES:
-        allowed = ALLOWED_THIRD_PARTIES[room] | ALSO_ALLOWED.get(name, set())
-        if _room(name) == room and not _third_parties(name) <= allowed:
-            found[name] = _third_parties(name) - allowed
+    allowed = ALLOWED_THIRD_PARTIES[room]
+    found = {
+        name: _third_parties(name) - allowed
+        for name in MODULES
+        if _room(name) == room and not _third_parties(name) <= allowed
+    }
     assert found == {}
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if "." in room])
+def test_room_says_what_it_holds(room):
+    path = ROOT.joinpath(*room.split("."))
+    if path.is_dir():
+        docstring = ast.get_docstring(ast.parse((path / "__init__.py").read_text()))
+        docstring = " ".join(docstring.split())
+        assert "May import" in docstring or "may import" in docstring
+        assert "must not know" in docstring or "nothing but" in docstring
 
 
 def test_only_agents_imports_tf_agents():

@@ -1,4 +1,8 @@
-"""Reinforcement learning: the only room that imports TF-Agents."""
+"""How a controller learns: environment, collection of episodes, PPO, export.
+
+The only room that imports TF-Agents. May import it, TensorFlow, gin, `control` and `trainees`;
+must not know run directories, workers or jobs.
+"""
 
 import contextlib
 import io

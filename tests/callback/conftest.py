@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sklearn.datasets
 
-from learned_lr.control import keras_models
+from learned_lr.callback import keras_models
 
 
 def pytest_collection_modifyitems(items):

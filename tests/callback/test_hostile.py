@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from learned_lr import LearnedLearningRate
-from learned_lr.control import keras_models, pretrained
+from learned_lr.callback import keras_models
+from learned_lr.control import pretrained
 from learned_lr.control.controller import ControllerError
 
 layers = keras.layers

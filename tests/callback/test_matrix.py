@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from learned_lr import LearnedLearningRate, Replay
-from learned_lr.control import keras_models
+from learned_lr.callback import keras_models
 from learned_lr.control.rate_table import RateTable
 
 # Rates of tf.keras 2.15 in `test_fit`'s training; `RateTable.save` wrote it.

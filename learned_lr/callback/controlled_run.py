@@ -1,0 +1,83 @@
+"""One training run under control: the loop, the losses of the interval, the brake, and how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from learned_lr.callback.brake import SafetyBrake
+from learned_lr.callback.interval_loss import IntervalLoss
+from learned_lr.control.control_loop import ControlLoop
+
+_LOOP = "loop/"
+
+
+class ControlledRun:
+    """What a callback knows of a run, and what a restored training needs of it.
+
+    Attributes:
+      loop: the `ControlLoop`.
+      brake: the `SafetyBrake`.
+      losses: the `IntervalLoss` of the interval in progress.
+      step: int, minibatches trained on.
+      num_decisions: int, decisions of the controller.
+      num_explosions: int, how often the brake had to help.
+      num_explosions_in_a_row: int, of these, since the latest decision.
+    """
+
+    def __init__(self, loop: ControlLoop, brake: SafetyBrake, step: int = 0):
+        """Starts a run, `step` minibatches into it."""
+        self.loop = loop
+        self.brake = brake
+        self.losses = IntervalLoss()
+        self.step = step
+        self.num_decisions = 0
+        self.num_explosions = self.num_explosions_in_a_row = 0
+
+    def observe(self, train_loss, validation_loss, predictions, final_kernel) -> None:
+        """Lets the controller decide, and begins the next interval."""
+        self.loop.observe(
+            train_loss, validation_loss, predictions, final_kernel, self.step
+        )
+        self.losses.begin_interval()
+        self.num_decisions += 1
+        self.num_explosions_in_a_row = 0
+
+    def explode(self) -> None:
+        """Cuts the rate; the losses of the interval, and the epoch's running mean, start anew."""
+        self.loop.brake(self.step)
+        self.losses = IntervalLoss()
+        self.num_explosions += 1
+        self.num_explosions_in_a_row += 1
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Returns everything, as arrays by name."""
+        means = self.brake.means
+        counts = (
+            self.step,
+            self.num_decisions,
+            self.num_explosions,
+            self.num_explosions_in_a_row,
+        )
+        return {
+            **{f"{_LOOP}{name}": v for name, v in self.loop.state().items()},
+            "losses": self.losses.state(),
+            "means": np.array([] if means is None else means),
+            "counts": np.array(counts),
+        }
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Goes on from what `state` returned."""
+        self.loop.restore(
+            {n[len(_LOOP) :]: v for n, v in state.items() if n.startswith(_LOOP)}
+        )
+        total, num_steps = state["losses"].tolist()
+        self.losses = IntervalLoss(total, int(num_steps))
+        self.brake.means = tuple(state["means"].tolist()) or None
+        (
+            self.step,
+            self.num_decisions,
+            self.num_explosions,
+            self.num_explosions_in_a_row,
+        ) = state["counts"].tolist()

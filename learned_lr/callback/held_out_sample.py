@@ -1,0 +1,165 @@
+"""A model measured on held-out examples in the middle of its training, without disturbing it."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from learned_lr.callback import keras_models
+
+
+class HeldOutSample:
+    """A fixed sample of held-out examples on which a model is measured, without disturbing its training.
+
+    Inference mode: batch normalisation and dropout stay out of it, metrics are not touched.
+    """
+
+    def __init__(self, model, inputs, targets, batch_size: int, loss=None):
+        """Prepares the measurement.
+
+        Args:
+          model: a compiled Keras model.
+          inputs: numpy arrays, nested as the model takes them, examples first.
+          targets: numpy arrays, nested as its loss takes them.
+          batch_size: examples of one forward pass.
+          loss: function of (targets, predictions), used in place of the compiled loss.
+
+        Raises:
+          ValueError: if the model has no loss that can be computed.
+        """
+        if loss is None and not model.loss:
+            raise ValueError(
+                "Expected a model compiled with a loss, found none: give the callback "
+                "loss=, a function of (targets, predictions)."
+            )
+        self._model = model
+        self._loss = model.loss if loss is None else loss
+        self._loss_weights = None
+        if loss is None and hasattr(model, "get_compile_config"):
+            self._loss_weights = (model.get_compile_config() or {}).get("loss_weights")
+        self.num_examples = len(keras_models.leaves(inputs)[0])
+        self._batches = []
+        for start in range(0, self.num_examples, batch_size):
+            rows = np.s_[start : start + batch_size]
+            batch = keras_models.map_structure(
+                lambda a, rows=rows: keras_models.to_tensor(a[rows]), (inputs, targets)
+            )
+            num_examples = min(batch_size, self.num_examples - start)
+            self._batches.append((num_examples, *batch))
+        self._forward = self._make_forward()
+
+    def measure(self) -> tuple[float, np.ndarray | None]:
+        """Returns (mean loss, predictions): probabilities of a classifier, None for several outputs."""
+        total, predictions = 0.0, []
+        for num_examples, inputs, targets in self._batches:
+            loss, predicted = self._forward(inputs, targets)
+            total += float(loss) * num_examples
+            predictions.append(predicted)
+        loss = total / self.num_examples
+        if len(keras_models.leaves(predictions[0])) != 1:
+            return loss, None
+        arrays = [keras_models.to_numpy(keras_models.leaves(p)[0]) for p in predictions]
+        return loss, np.concatenate(arrays).astype(np.float32, copy=False)
+
+    def final_kernel(self, predictions, layer: str | None = None) -> np.ndarray | None:
+        """Returns the kernel of a dense layer: the named one, or the last one as wide as the predictions."""
+        if layer is not None:
+            return keras_models.to_numpy(self._model.get_layer(layer).kernel)
+        if predictions is None:  # Several outputs: which kernel is meant can't be told.
+            return None
+        width = predictions.shape[-1] if predictions.ndim > 1 else None
+        kernel = keras_models.final_kernel(self._model, width)
+        return None if kernel is None else keras_models.to_numpy(kernel)
+
+    def _evaluate(self, targets, predictions, penalties):
+        loss = _total_loss(self._loss, self._loss_weights, targets, predictions)
+        for penalty in penalties:
+            loss = loss + keras_models.cast_float32(penalty)
+        if len(keras_models.leaves(predictions)) == 1:
+            predictions = keras_models.leaves(predictions)[0]
+            predictions = _probabilities(self._loss, predictions)
+        return loss, predictions
+
+    def _make_forward(self):
+        model = self._model
+        if keras_models.backend() == "jax":
+            import jax
+
+            @jax.jit
+            def apply(trainable, others, inputs, targets):
+                predictions, _, penalties = model.stateless_call(
+                    trainable, others, inputs, training=False, return_losses=True
+                )
+                return self._evaluate(targets, predictions, penalties)
+
+            def forward(inputs, targets):
+                trainable = [v.value for v in model.trainable_variables]
+                others = [v.value for v in model.non_trainable_variables]
+                return apply(trainable, others, inputs, targets)
+
+            return forward
+
+        def forward(inputs, targets):
+            predictions = model(inputs, training=False)
+            return self._evaluate(targets, predictions, model.losses)
+
+        if keras_models.backend() == "torch":
+            import torch
+
+            return torch.no_grad()(forward)
+        import tensorflow as tf
+
+        # reduce_retracing would give up static shapes, which some models need.
+        return forward if model.run_eagerly else tf.function(forward)
+
+
+def _total_loss(loss, weights, targets, predictions):
+    """The compiled loss of a batch: the weighted sum over outputs of the mean loss."""
+    if isinstance(loss, dict):
+        pairs = [(loss[name], targets[name], predictions[name]) for name in loss]
+        weights = [(weights or {}).get(name, 1.0) for name in loss]
+    elif isinstance(predictions, (list, tuple)) and len(predictions) > 1:
+        losses = loss if isinstance(loss, (list, tuple)) else [loss] * len(predictions)
+        pairs = list(zip(losses, targets, predictions))
+        weights = weights or [1.0] * len(pairs)
+    elif isinstance(predictions, dict) and len(predictions) > 1:
+        pairs = [(loss, targets[name], predictions[name]) for name in predictions]
+        weights = [(weights or {}).get(name, 1.0) for name in predictions]
+    else:
+        single = loss[0] if isinstance(loss, (list, tuple)) else loss
+        pairs = [
+            (
+                single,
+                keras_models.leaves(targets)[0],
+                keras_models.leaves(predictions)[0],
+            )
+        ]
+        weights = weights or [1.0]
+        weights = (
+            list(weights.values())
+            if isinstance(weights, dict)
+            else keras_models.leaves(weights)
+        )
+    total = 0.0
+    for weight, (function, target, prediction) in zip(weights, pairs):
+        function = keras.losses.get(function)
+        prediction = keras_models.cast_float32(prediction)
+        if len(target.shape) == len(prediction.shape) - 1 and prediction.shape[-1] == 1:
+            target = target[..., None]  # Else (n,) and (n, 1) would give (n, n).
+        total = total + weight * keras_models.mean(function(target, prediction))
+    return total
+
+
+def _probabilities(loss, predictions):
+    """Predictions of a classifier as probabilities, of any other model as they are; float32."""
+    predictions = keras_models.cast_float32(predictions)
+    while isinstance(loss, (list, tuple, dict)):
+        loss = next(iter(loss.values())) if isinstance(loss, dict) else loss[0]
+    name = loss if isinstance(loss, str) else getattr(loss, "__name__", None)
+    name = (name or type(loss).__name__).lower().replace("_", "")
+    if "crossentropy" not in name or not hasattr(loss, "get_config"):
+        return predictions
+    if not loss.get_config().get("from_logits", False):
+        return predictions
+    activation = "sigmoid" if "binary" in name else "softmax"
+    return keras.activations.get(activation)(predictions)

@@ -1,0 +1,111 @@
+"""A fixed sample of held-out examples, out of whatever `fit` accepts as validation data."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from learned_lr.callback import keras_models
+
+# A forward pass costs a third of a training step, so that this fraction of an interval's examples is about 1.3%.
+_FRACTION = 0.04
+_TRAINING_COST = 3
+_MIN_EXAMPLES, _MAX_EXAMPLES = 64, 4096
+
+
+def default_size(batch_size: int, control_interval: int) -> int:
+    """Returns how many examples to measure on, for about 1.3% of the arithmetic of training.
+
+    At least 64, below which the loss says little; whole minibatches, once there is one.
+    """
+    size = int(_FRACTION * batch_size * control_interval)
+    size = min(max(size, _MIN_EXAMPLES), _MAX_EXAMPLES)
+    return size if size < batch_size else size - size % batch_size
+
+
+def cost(num_examples: int, batch_size: int, control_interval: int) -> float:
+    """Returns the estimated cost of measuring, as a fraction of the arithmetic of training."""
+    return num_examples / (_TRAINING_COST * batch_size * control_interval)
+
+
+def take(data, num_examples: int, seed: int = 0):
+    """Returns (inputs, targets) of at most `num_examples` examples, as nested numpy arrays.
+
+    Args:
+      data: (inputs, targets) or (inputs, targets, weights) of arrays, of which rows are
+        drawn at random; or a tf.data pipeline, a Sequence or PyDataset, or a DataLoader,
+        of which the first examples are taken. Weights are left out.
+      num_examples: int >= 1.
+      seed: seed of the draw.
+
+    Raises:
+      ValueError: if there are no targets, no examples, or values that are not finite.
+    """
+    if isinstance(data, (tuple, list)) and not hasattr(data, "__next__"):
+        inputs, targets = _pair(data)
+        size = len(keras_models.leaves(inputs)[0])
+        rows = np.random.default_rng(seed).permutation(size)[:num_examples]
+        rows.sort()
+        inputs, targets = keras_models.map_structure(
+            lambda a: _array(a)[rows], (inputs, targets)
+        )
+    else:
+        inputs, targets = _first(data, num_examples)
+    if not len(keras_models.leaves(inputs)[0]):
+        raise ValueError("Expected validation data with examples, found none.")
+    for name, part in (("inputs", inputs), ("targets", targets)):
+        for array in keras_models.leaves(part):
+            if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
+                raise ValueError(
+                    f"Expected finite validation {name}, found NaN or infinity in them."
+                )
+    return inputs, targets
+
+
+def _pair(batch):
+    if len(batch) not in (2, 3):
+        raise ValueError(
+            "Expected validation data (inputs, targets) or (inputs, targets, weights), "
+            f"found {len(batch)} parts."
+        )
+    return batch[0], batch[1]
+
+
+def _first(data, num_examples):
+    if hasattr(data, "__next__"):
+        raise ValueError(
+            "Expected validation data that can be read again, found an iterator: give the "
+            "callback validation_data=(inputs, targets) of its own."
+        )
+    parts, found = [], 0
+    for batch in _batches(data):
+        parts.append(keras_models.map_structure(_array, tuple(_pair(batch))))
+        found += len(keras_models.leaves(parts[-1][0])[0])
+        if found >= num_examples:
+            break
+    if not parts:
+        raise ValueError("Expected validation data with examples, found none.")
+    return _concatenate(parts, num_examples)
+
+
+def _batches(data):
+    if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+        return (data[index] for index in range(len(data)))
+    return iter(data)
+
+
+def _concatenate(parts, num_examples):
+    first = parts[0]
+    if isinstance(first, dict):
+        return {
+            name: _concatenate([p[name] for p in parts], num_examples) for name in first
+        }
+    if isinstance(first, (tuple, list)):
+        columns = zip(*parts)
+        return type(first)(_concatenate(list(c), num_examples) for c in columns)
+    return np.concatenate(parts)[:num_examples]
+
+
+def _array(value):
+    if hasattr(value, "to_numpy"):  # pandas.
+        return value.to_numpy()
+    return keras_models.to_numpy(value)

@@ -1,0 +1,60 @@
+"""Episodes on disk: work that a killed job has finished is read back, not done again."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from learned_lr.execution.run_directory import RunDirectory
+from learned_lr.execution.workers import Workers
+
+# What numpy and zipfile raise on archives that are empty, cut off or altered.
+_DAMAGES = (EOFError, KeyError, RuntimeError, ValueError, zipfile.BadZipFile)
+
+
+def map_episodes(
+    run: RunDirectory,
+    workers: Workers,
+    function: Callable[..., Any],
+    calls: Sequence[tuple],
+    names: Sequence[str],
+    kind: type,
+    on_episode: Callable[[int, Any], None] = lambda index, episode: None,
+) -> list[Any]:
+    """Runs pure functions that return episodes, or reads what an earlier run left.
+
+    Args:
+      run: the run directory.
+      workers: the worker processes.
+      function: a pure function that returns a `kind`.
+      calls: its arguments, a tuple a call.
+      names: the file name of each result, under `episodes/`, without ending.
+      kind: a class with `to_bytes` and `from_bytes`.
+      on_episode: called with (index, episode) for each, as they come.
+
+    Returns:
+      The episodes, in the order of the calls.
+    """
+    files = [f"episodes/{name}.npz" for name in names]
+    results = [_read(run, file, kind) for file in files]
+    for index, result in enumerate(results):
+        if result is not None:
+            on_episode(index, result)
+    missing = [index for index, result in enumerate(results) if result is None]
+    for position, result in workers.map(function, [calls[i] for i in missing]):
+        index = missing[position]
+        run.write(files[index], result.to_bytes())
+        results[index] = result
+        on_episode(index, result)
+    return results
+
+
+def _read(run, file, kind):
+    content = run.read(file)
+    if content is None:
+        return None
+    try:
+        return kind.from_bytes(content)
+    except _DAMAGES:
+        return None

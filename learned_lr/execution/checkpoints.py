@@ -1,0 +1,54 @@
+"""Checkpoints of a training job, with a way back when the newest one is damaged."""
+
+from __future__ import annotations
+
+import os
+
+import tensorflow as tf
+
+from learned_lr.execution.run_directory import RunDirectory
+
+_NUM_KEPT = 3
+# What TensorFlow raises depends on where in the files the damage is.
+_DAMAGES = (
+    tf.errors.OpError,
+    AssertionError,
+    LookupError,
+    RuntimeError,
+    ValueError,
+)
+
+
+class Checkpoints:
+    """Saves a `tf.train.Checkpoint` an iteration and restores the newest whole one."""
+
+    def __init__(self, run: RunDirectory, checkpoint: tf.train.Checkpoint):
+        self._checkpoint = checkpoint
+        self._manager = tf.train.CheckpointManager(
+            checkpoint, run.file("checkpoints"), _NUM_KEPT, checkpoint_name="iteration"
+        )
+        # `restore` of a damaged file may leave some variables overwritten.
+        self._initial = checkpoint.write(run.file("checkpoints", "initial"))
+
+    def save(self, iteration: int) -> None:
+        """Writes the checkpoint of an iteration that is done."""
+        self._manager.save(checkpoint_number=iteration)
+
+    def restore_latest(self) -> int:
+        """Restores the newest whole checkpoint; returns its iteration, 0 for none."""
+        for path in reversed(self._manager.checkpoints):
+            try:
+                self._checkpoint.restore(path).assert_existing_objects_matched()
+            except _DAMAGES as error:
+                name = os.path.basename(path)
+                print(
+                    f"Checkpoint {name} is damaged ({_first_line(error)}): going back."
+                )
+                continue
+            return int(path.rsplit("-", 1)[1])
+        self._checkpoint.read(self._initial).assert_existing_objects_matched()
+        return 0
+
+
+def _first_line(error):
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]

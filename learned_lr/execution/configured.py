@@ -1,0 +1,23 @@
+"""The parts that gin configures for every job. Called, they enter the operative config."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import gin
+from learned_lr.execution.workers import WorkersConfig
+from learned_lr.trainees import tasks
+
+
+def task():
+    """Returns the task that gin names, with `datasets.raw_dir` if it is bound."""
+    made = gin.get_configurable(tasks.make_task)()
+    raw_dir = gin.get_configurable(tasks.data_source)()
+    if raw_dir is not None and getattr(made, "raw_dir", "") is None:
+        made = dataclasses.replace(made, raw_dir=raw_dir)
+    return made
+
+
+def workers() -> WorkersConfig:
+    """Returns how work is spread."""
+    return gin.get_configurable(WorkersConfig)()

@@ -1,1 +1,0 @@
-"""Jobs: long computations that leave a run directory and resume after a kill."""

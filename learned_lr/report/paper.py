@@ -1,0 +1,140 @@
+"""Tables 1 and 2 in the paper's layout, the paper's figures beside ours."""
+
+from __future__ import annotations
+
+import csv
+import importlib.resources
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from learned_lr.report.evaluations import METRICS, Evaluation
+from learned_lr.report.pages import Block, Bold, Heading, Table
+
+_HEADER = (
+    "data set",
+    "network",
+    "who",
+    "n",
+    "test loss, baseline",
+    "test loss, learned",
+    "accuracy, baseline",
+    "accuracy, learned",
+)
+_NOTE = (
+    "Mean ± standard deviation. * the learned schedule differs from the baseline at p < "
+    "0.05 in the two-sample t-test. 'paper' is as printed there (arXiv:1909.09712)."
+)
+# What the paper's networks are here.
+_NETWORKS = {"lenet_wide": "cnn"}
+
+
+def has_pair(pair: str) -> bool:
+    """Whether the paper has curves of a task."""
+    return pair in {f"{row['dataset']}_{row['model']}" for row in _paper("table1.csv")}
+
+
+def tables(evaluations: Sequence[Evaluation]) -> Iterator[Block]:
+    """Yields Table 1 and Table 2; the paper's rows stand there whether ours do or not."""
+    yield Heading("Tables 1 and 2")
+    yield _table(evaluations, "table1", "auto", False)
+    yield _table(evaluations, "table2", "controller", True)
+
+
+def _table(evaluations, name, treated, is_transfer) -> Table:
+    rows, values, quiet = [], [], set()
+    ours = [
+        _our_row(evaluation, learned)
+        for evaluation in evaluations
+        for learned in evaluation.learned
+        if evaluation.is_transfer(learned) == is_transfer
+    ]
+    for paper in _paper(f"{name}.csv"):
+        key = paper["dataset"], paper["model"]
+        quiet.add(len(rows))
+        values.append(_paper_values(paper, treated))
+        rows.append(_cells(values[-1]))
+        found = [row for row in ours if (row["dataset"], row["network"]) == key]
+        for row in found:
+            values.append(row)
+            rows.append([Bold(cell) for cell in _cells(row)])
+        if not found:
+            rows.append([*key, "ours", "not run", *["–"] * 4])
+            values.append({"dataset": key[0], "network": key[1], "who": "ours"})
+        ours = [row for row in ours if row not in found]
+    for row in ours:
+        values.append(row)
+        rows.append([Bold(cell) for cell in _cells(row)])
+    number, title = (
+        ("2", "a controller from another data set")
+        if is_transfer
+        else ("1", "one task")
+    )
+    baseline = "the source's best grid schedule" if is_transfer else "best of the grid"
+    return Table(
+        name,
+        f"Table {number}. Learned schedule against the baseline ({baseline}), {title}",
+        _HEADER,
+        rows,
+        values,
+        _NOTE,
+        [
+            e.run
+            for e in evaluations
+            if any(e.is_transfer(n) == is_transfer for n in e.learned)
+        ],
+        frozenset(quiet),
+        3,
+    )
+
+
+def _our_row(evaluation: Evaluation, learned: str) -> dict[str, Any]:
+    results = evaluation.run.results
+    model = str(results.get("model", "unknown"))
+    row: dict[str, Any] = {
+        "dataset": str(results.get("dataset", evaluation.run.task)),
+        "network": _NETWORKS.get(model, model),
+        "who": learned,
+        "num_runs": len(evaluation.of(learned)),
+    }
+    for metric in METRICS:
+        statistic = evaluation.statistic(metric, learned)
+        row[f"baseline_{metric}"] = statistic.get("reference_mean")
+        row[f"baseline_{metric}_std"] = statistic.get("reference_standard_deviation")
+        row[f"learned_{metric}"] = statistic.get("mean")
+        row[f"learned_{metric}_std"] = statistic.get("standard_deviation")
+        row[f"{metric}_star"] = statistic.get("star", "")
+    return row
+
+
+def _paper_values(paper, treated) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "dataset": paper["dataset"],
+        "network": paper["model"],
+        "who": "paper",
+        "num_runs": paper["num_runs"],
+    }
+    for metric in METRICS:
+        for who, column in (("baseline", "baseline"), ("learned", treated)):
+            for suffix in ("", "_std"):
+                row[f"{who}_{metric}{suffix}"] = paper[f"{column}_{metric}{suffix}"]
+        is_significant = paper[f"{metric.replace('test_', '')}_significant"] == "yes"
+        row[f"{metric}_star"] = "*" if is_significant else ""
+    return row
+
+
+def _cells(row):
+    cells = [row["dataset"], row["network"], row["who"], str(row["num_runs"])]
+    for metric in METRICS:
+        for who in ("baseline", "learned"):
+            mean, deviation = (row[f"{who}_{metric}{s}"] for s in ("", "_std"))
+            if mean is None:
+                cells.append("–")
+                continue
+            star = row[f"{metric}_star"] if who == "learned" else ""
+            cells.append(f"{float(mean):.4f} ± {float(deviation):.4f}{star}")
+    return cells
+
+
+def _paper(name):
+    file = importlib.resources.files("learned_lr.report") / "paper_data" / name
+    return list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))

@@ -1,0 +1,76 @@
+"""Interval means out of an epoch's running means."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from learned_lr.callback.interval_loss import IntervalLoss
+
+
+def test_equals_the_mean_of_the_minibatches_across_epochs():
+    generator = np.random.default_rng(0)
+    losses = generator.uniform(0, 3, (4, 7))  # 4 epochs of 7 steps.
+    interval, found, expected, since = IntervalLoss(), [], [], []
+    for epoch in losses:
+        interval.begin_epoch()
+        for step, loss in enumerate(epoch):
+            interval.count(1)
+            since.append(loss)
+            logs = {"loss": np.mean(epoch[: step + 1])}
+            if len(since) == 5 or step == 6:  # An epoch's end is always read.
+                interval.read(logs)
+            if len(since) == 5:
+                found.append(interval.mean())
+                expected.append(np.mean(since))
+                interval.begin_interval()
+                since = []
+    assert len(found) == 5
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_several_steps_in_one_execution_count_alike():
+    interval = IntervalLoss()
+    interval.count(10)
+    interval.read({"loss": 2.0})
+    interval.count(5)
+    interval.read({"loss": 3.0})
+    assert interval.num_steps == 15
+    assert interval.mean() == pytest.approx(3.0)
+
+
+def test_reading_twice_changes_nothing():
+    interval = IntervalLoss()
+    interval.count(1)
+    interval.read({"loss": 2.0})
+    interval.read({"loss": 2.0})
+    assert (interval.total, interval.num_steps) == (2.0, 1)
+
+
+def test_state_goes_on():
+    interval = IntervalLoss()
+    interval.count(3)
+    interval.read({"loss": 2.0})
+    total, num_steps = interval.state()
+    again = IntervalLoss(total, int(num_steps))
+    again.count(1)
+    again.read({"loss": 6.0})
+    assert again.mean() == pytest.approx(3.0)
+
+
+def test_nan_is_noticed():
+    interval = IntervalLoss()
+    assert math.isnan(interval.mean())
+    interval.count(1)
+    interval.read({"loss": math.nan})
+    assert not interval.is_finite()
+
+
+@pytest.mark.parametrize("logs", [None, {}, {"accuracy": 1.0}])
+def test_missing_loss_is_named(logs):
+    interval = IntervalLoss()
+    interval.count(1)
+    with pytest.raises(ValueError, match="Expected a loss in the logs"):
+        interval.read(logs)

@@ -1,0 +1,75 @@
+"""Fixed held-out samples out of arrays, generators and pipelines."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from learned_lr.callback import samples
+
+_INPUTS = np.arange(100, dtype=np.float32)[:, None]
+_TARGETS = np.arange(100) * 2
+
+
+@pytest.mark.parametrize("batch_size", [1, 8, 32, 64, 100, 128, 1000])
+@pytest.mark.parametrize("interval", [1, 4, 10, 100])
+def test_default_size_costs_under_two_percent_above_its_floor(batch_size, interval):
+    size = samples.default_size(batch_size, interval)
+    assert 1 <= size <= 4096
+    assert size <= batch_size or size % batch_size == 0
+    if size > 64:
+        assert samples.cost(size, batch_size, interval) <= 0.02
+
+
+def test_rows_are_drawn_once_and_stay_paired():
+    inputs, targets = samples.take((_INPUTS, _TARGETS), 10, seed=3)
+    again, _ = samples.take((_INPUTS, _TARGETS), 10, seed=3)
+    other, _ = samples.take((_INPUTS, _TARGETS), 10, seed=4)
+    assert inputs.shape == (10, 1)
+    np.testing.assert_array_equal(inputs[:, 0] * 2, targets)
+    np.testing.assert_array_equal(inputs, again)
+    assert not np.array_equal(inputs, other)
+
+
+def test_weights_are_left_out_and_fewer_examples_are_fine():
+    inputs, targets = samples.take((_INPUTS, _TARGETS, np.ones(100)), 1000)
+    np.testing.assert_array_equal(inputs, _INPUTS)
+    np.testing.assert_array_equal(targets, _TARGETS)
+
+
+def test_nested_parts():
+    data = ({"a": _INPUTS, "b": (_INPUTS, _INPUTS)}, [_TARGETS, _TARGETS])
+    inputs, targets = samples.take(data, 5)
+    assert inputs["b"][1].shape == (5, 1)
+    np.testing.assert_array_equal(inputs["a"][:, 0] * 2, targets[1])
+
+
+class _Batches:
+    def __len__(self):
+        return 10
+
+    def __getitem__(self, index):
+        rows = np.s_[index * 10 : index * 10 + 10]
+        return _INPUTS[rows], _TARGETS[rows]
+
+
+def test_batches_give_their_first_examples():
+    inputs, targets = samples.take(_Batches(), 15)
+    np.testing.assert_array_equal(inputs, _INPUTS[:15])
+    np.testing.assert_array_equal(targets, _TARGETS[:15])
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        ((_INPUTS,), "found 1 parts"),
+        ((_INPUTS[:0], _TARGETS[:0]), "with examples"),
+        (iter([(_INPUTS, _TARGETS)]), "found an iterator"),
+        ([], "found 0 parts"),
+        ((np.full((4, 1), np.nan), np.zeros(4)), "finite validation inputs"),
+        ((np.zeros((4, 1)), np.full(4, np.inf)), "finite validation targets"),
+    ],
+)
+def test_unusable_data_are_refused(data, message):
+    with pytest.raises(ValueError, match=message):
+        samples.take(data, 4)

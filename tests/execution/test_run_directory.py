@@ -1,0 +1,181 @@
+"""Run directories: atomic files, tables to the letter, the lock, and the config check."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from learned_lr.execution import run_directory
+from learned_lr.execution.run_directory import (
+    RunDirectory,
+    RunDirectoryError,
+    Table,
+    config_differences,
+)
+
+HOLD_LOCK = """
+import sys
+from learned_lr.execution.run_directory import RunDirectory
+run = RunDirectory(sys.argv[1])
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A fresh run directory."""
+    run = RunDirectory(str(tmp_path / "run"))
+    yield run
+    run.close()
+
+
+def test_write_makes_folders_and_read_gives_the_bytes_back(run):
+    run.write("a/b.bin", b"\x00\xff")
+    run.write("a/b.bin", b"\x01")
+    assert run.read("a/b.bin") == b"\x01"
+    assert os.listdir(run.file("a")) == ["b.bin"]
+    assert run.read("a/c.bin") is None
+
+
+def test_failed_write_leaves_the_old_file_and_nothing_else(run, monkeypatch):
+    run.write("file", b"old")
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(run_directory.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        run.write("file", b"new")
+    assert run.read("file") == b"old"
+    assert sorted(os.listdir(run.path)) == ["file", "lock"]
+
+
+def test_table_is_written_to_the_letter(run):
+    table = Table(run, "table.csv", ("step", "loss", "name"))
+    table.append({"name": "a, b", "step": 1, "loss": 0.1})
+    table.append({"step": 2, "loss": 1 / 3, "name": 'c"'})
+    assert run.read("table.csv") == (
+        b'step,loss,name\n1,0.1,"a, b"\n2,0.3333333333333333,"c"""\n'
+    )
+    assert table.rows()[1] == {"step": "2", "loss": "0.3333333333333333", "name": 'c"'}
+    assert float(table.rows()[1]["loss"]) == 1 / 3
+
+
+def test_table_refuses_other_columns(run):
+    table = Table(run, "table.csv", ("step", "loss"))
+    with pytest.raises(ValueError, match=r"Expected the columns .* found \['step'\]"):
+        table.append({"step": 1})
+    assert run.read("table.csv") is None
+
+
+def test_line_torn_by_a_kill_does_not_count_and_is_cut(run):
+    table = Table(run, "table.csv", ("step", "loss"))
+    for step in range(3):
+        table.append({"step": step, "loss": step / 3})
+    whole = run.read("table.csv")
+    run.write("table.csv", whole + b"3,0.99")
+    assert [row["step"] for row in table.rows()] == ["0", "1", "2"]
+    table.keep(lambda row: True)
+    assert run.read("table.csv") == whole
+
+
+def test_keep_and_append_again_give_identical_bytes(run):
+    table = Table(run, "table.csv", ("step", "loss"))
+    for step in range(4):
+        table.append({"step": step, "loss": step / 7})
+    whole = run.read("table.csv")
+    table.keep(lambda row: int(row["step"]) < 2)
+    assert run.read("table.csv") == b"step,loss\n0,0.0\n1,0.14285714285714285\n"
+    for step in (2, 3):
+        table.append({"step": step, "loss": step / 7})
+    assert run.read("table.csv") == whole
+
+
+def test_table_that_is_not_there_has_no_rows(run):
+    table = Table(run, "table.csv", ("step",))
+    table.keep(lambda row: True)
+    assert table.rows() == [] and run.read("table.csv") is None
+
+
+def test_config_differences_name_bindings():
+    there = "# Parameters for train:\n# ====\ntrain.seed = 0\n\n# Parameters for x:\nx.a = \\\n    (1,\n     2)\n"
+    here = "train.seed = 1\nx.a = (1, 2)\nx.b = 'new'\n"
+    assert config_differences(there, here) == [
+        "train.seed is 0 there and 1 here",
+        "x.b is not bound there and 'new' here",
+    ]
+    assert config_differences(there, there) == []
+
+
+def test_config_differences_leave_free_where_workers_run():
+    there = "workers.engine = 'local'\nworkers.num_workers = 1\n"
+    here = (
+        "workers.engine = 'ray'\nworkers.num_workers = 2\n"
+        "workers.address = 'auto'\nworkers.num_gpus = 0.5\n"
+    )
+    assert config_differences(there, here) == []
+    assert config_differences("workers.num_threads = 1", "workers.num_threads = 2") == [
+        "workers.num_threads is 1 there and 2 here"
+    ]
+
+
+def test_lock_names_the_process_that_holds_it(tmp_path):
+    path = str(tmp_path / "run")
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD_LOCK, path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert holder.stdout.readline() == b"held\n"
+    message = f"Expected {path} to be free, found it held by process {holder.pid} on "
+    with pytest.raises(RunDirectoryError, match=f"^{re.escape(message)}"):
+        RunDirectory(path)
+    holder.kill()
+    holder.communicate()
+    RunDirectory(path).close()
+
+
+def test_run_record(run, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["job.py", "--gin_bindings=task.name = 'a'"])
+    run.begin("a.b = 1\n", {"run": 5})
+    record = run.run_record()
+    assert record["command"].endswith(""" '--gin_bindings=task.name = '"'"'a'"'"''""")
+    assert record["seeds"] == {"run": 5}
+    assert record["status"] == "running"
+    assert {"python", "numpy"} <= set(record["versions"])
+    assert record["commit"]
+    assert run.read("operative_config.gin") == b"a.b = 1\n"
+    run.finish(loss=0.5)
+    finished = json.loads(run.read("run.json"))
+    assert finished["status"] == "finished" and finished["results"] == {"loss": 0.5}
+    assert finished["start"] == record["start"] <= finished["end"]
+
+
+def test_begin_again_resumes_and_leaves_a_finished_run_alone(run):
+    run.begin("a.b = 1\n", {"run": 0})
+    start = run.run_record()["start"]
+    run.begin("a.b = 1\n", {"run": 0})
+    assert run.run_record()["start"] == start
+    run.finish(loss=0.5)
+    record = run.read("run.json")
+    run.begin("a.b = 1\n", {"run": 0})
+    assert run.read("run.json") == record
+
+
+def test_begin_refuses_another_config(run):
+    run.begin("a.b = 1\na.c = 2\n", {})
+    with pytest.raises(RunDirectoryError) as caught:
+        run.begin("a.b = 1\na.c = 3\n", {})
+    assert str(caught.value) == (
+        f"Expected {run.path} to hold a run of this config, found another: "
+        "a.c is 2 there and 3 here. Choose another --root_dir, or the same bindings."
+    )
+    assert run.read("operative_config.gin") == b"a.b = 1\na.c = 2\n"

@@ -1,0 +1,186 @@
+"""Worker processes: order, deaths, exceptions, and that none outlives its parent."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import signal
+import sys
+import threading
+import time
+
+import pytest
+import worker_functions
+
+from learned_lr.execution import workers as workers_module
+from learned_lr.execution.workers import WorkerError, Workers, WorkersConfig
+
+
+@pytest.fixture(autouse=True)
+def light_workers(monkeypatch):
+    # A worker that imports TensorFlow takes seconds to start.
+    monkeypatch.setattr(
+        workers_module, "_start_worker", worker_functions.set_no_threads
+    )
+
+
+def _is_running(pid):
+    try:
+        state = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return False
+    return state.rpartition(")")[2].split()[0] != "Z"
+
+
+def _wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_no_workers_work_in_place_and_in_order():
+    with Workers(WorkersConfig(num_workers=0)) as workers:
+        assert workers.num_workers == 0
+        found = list(workers.map(worker_functions.square, [(3,), (2,), (1,)]))
+        pids = list(workers.map(worker_functions.process_id, [()]))
+    assert found == [(0, 9), (1, 4), (2, 1)]
+    assert pids == [(0, os.getpid())]
+
+
+def test_results_carry_their_index_whatever_finishes_first():
+    calls = [(number,) for number in range(5)]
+    with Workers(WorkersConfig(num_workers=2)) as workers:
+        found = list(workers.map(worker_functions.square, calls))
+        pids = dict(workers.map(worker_functions.process_id, [(), (), ()])).values()
+    assert sorted(found) == [(0, 0), (1, 1), (2, 4), (3, 9), (4, 16)]
+    assert len(set(pids)) <= 2 and os.getpid() not in pids
+
+
+def test_worker_that_dies_once_is_replaced(tmp_path):
+    marker = str(tmp_path / "marker")
+    with Workers(WorkersConfig(num_workers=1)) as workers:
+        assert list(workers.map(worker_functions.die_once, [(marker,)])) == [
+            (0, "alive")
+        ]
+
+
+def test_work_that_always_kills_its_worker_is_named(tmp_path):
+    log = tmp_path / "log"
+    calls = [(number, str(log)) for number in (0, 2, 3)]
+    with Workers(WorkersConfig(num_workers=1)) as workers:
+        results = workers.map(worker_functions.die_when_odd, calls)
+        assert [next(results), next(results)] == [(0, 0), (1, 2)]
+        with pytest.raises(
+            WorkerError, match="died 3 times on the same work, die_when_odd of item 2"
+        ) as error:
+            next(results)
+    assert error.value.index == 2
+    assert log.read_text(encoding="utf-8").split() == ["0", "2", "3", "3", "3"]
+
+
+def test_worker_killed_between_two_calls_is_replaced():
+    with Workers(WorkersConfig(num_workers=1)) as workers:
+        ((_, pid),) = workers.map(worker_functions.process_id, [()])
+        os.kill(pid, signal.SIGKILL)
+        _wait_for(lambda: not _is_running(pid))
+        ((_, other),) = workers.map(worker_functions.process_id, [()])
+    assert other != pid
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_exceptions_reach_the_caller(num_workers):
+    workers = Workers(WorkersConfig(num_workers=num_workers))
+    with workers, pytest.raises(FileNotFoundError, match="^no such data set$"):
+        list(workers.map(worker_functions.fail, [("no such data set",)]))
+
+
+def test_interrupt_ends_busy_workers(tmp_path):
+    paths = [tmp_path / "first", tmp_path / "second"]
+
+    def interrupt():
+        _wait_for(lambda: all(path.exists() for path in paths))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    calls = [(str(path),) for path in paths]
+    with pytest.raises(KeyboardInterrupt), Workers(WorkersConfig(2)) as workers:
+        list(workers.map(worker_functions.report_and_sleep, calls))
+    thread.join()
+    pids = [int(path.read_text(encoding="utf-8")) for path in paths]
+    _wait_for(lambda: not any(_is_running(pid) for pid in pids))
+
+
+def test_workers_do_not_hear_ctrl_c():
+    with Workers(WorkersConfig(num_workers=1)) as workers:
+        ((_, pid),) = workers.map(worker_functions.process_id, [()])
+        os.kill(pid, signal.SIGINT)
+        ((_, again),) = workers.map(worker_functions.process_id, [()])
+    assert again == pid
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"num_workers": -1}, "Expected workers.num_workers >= 0, found -1."),
+        ({"num_threads": 0}, "Expected workers.num_threads >= 1, found 0."),
+        ({"engine": "dask"}, "Expected workers.engine 'local' or 'ray', found 'dask'."),
+        ({"address": "auto"}, "Expected workers.engine = 'ray' beside workers.address"),
+        ({"num_gpus": 0.5}, "Expected workers.engine = 'ray' beside workers.num_gpus"),
+        ({"engine": "ray", "num_gpus": 1.5}, "or a whole number, found 1.5."),
+        ({"engine": "ray", "num_gpus": -1}, "or a whole number, found -1."),
+    ],
+)
+def test_config_is_checked(values, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        WorkersConfig(**values)
+
+
+def test_missing_ray_is_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(WorkerError, match=r"found none: pip install \.\[ray\]$"):
+        Workers(WorkersConfig(engine="ray"))
+
+
+def test_work_in_place_needs_no_ray(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with Workers(WorkersConfig(num_workers=0, engine="ray")) as workers:
+        assert list(workers.map(worker_functions.square, [(3,)])) == [(0, 9)]
+
+
+def test_one_worker_a_core_by_default():
+    assert Workers().num_workers == len(os.sched_getaffinity(0))
+
+
+def test_fresh_workers_do_one_call_each():
+    with Workers(WorkersConfig(num_workers=1), is_fresh=True) as workers:
+        pids = dict(workers.map(worker_functions.process_id, [(), (), ()])).values()
+    assert len(set(pids)) == 3
+
+
+def test_interrupt_that_a_thread_receives_waits_until_a_worker_has_started(monkeypatch):
+    submitted = []
+
+    def submit(self, function, *arguments):
+        # The main thread blocks the signal; this thread is open to it, as a library's may be.
+        thread = threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT))
+        thread.start()
+        thread.join()
+        time.sleep(0.05)
+        submitted.append(function)
+
+    monkeypatch.setattr(
+        workers_module.concurrent.futures.ProcessPoolExecutor, "submit", submit
+    )
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    opener = threading.Thread(target=time.sleep, args=(1,))
+    opener.start()
+    workers = Workers(WorkersConfig(num_workers=1))
+    with workers, pytest.raises(KeyboardInterrupt):
+        list(workers.map(worker_functions.square, [(1,)]))
+    opener.join()
+    assert submitted == [worker_functions.square]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

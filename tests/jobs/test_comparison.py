@@ -1,0 +1,130 @@
+"""The comparison's table from hand-made episodes, its files, and its figure."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+
+import gin
+from learned_lr.execution.run_directory import RunDirectory
+from learned_lr.execution.workers import Workers, WorkersConfig
+from learned_lr.jobs import comparison, figures
+from learned_lr.trainees.episode import TRAJECTORY_COLUMNS, Episode
+from learned_lr.trainees.schedules import Constant
+from learned_lr.trainees.tasks import QuadraticTask
+
+
+def _episode(seed, losses, test_loss=0.0, test_accuracy=0.0):
+    trajectory = np.zeros((len(losses), len(TRAJECTORY_COLUMNS)))
+    trajectory[:, TRAJECTORY_COLUMNS.index("trainee_step")] = range(len(losses))
+    trajectory[:, TRAJECTORY_COLUMNS.index("learning_rate")] = 0.1
+    trajectory[:, TRAJECTORY_COLUMNS.index("validation_loss")] = losses
+    return Episode(seed, trajectory, False, test_loss, test_accuracy)
+
+
+GROUPS = {
+    "learned": [
+        _episode(0, [9.0, 2.0, 1.0], 1.5, 0.5),  # best 1, mean 1.5
+        _episode(1, [9.0, 3.0, 4.0], 2.5, 0.25),  # best 3, mean 3.5
+    ],
+    "constant 0.1": [
+        _episode(0, [9.0, 5.0, 5.0], 5.0, 0.125),
+        _episode(1, [9.0, 5.0, 5.0], 5.0, 0.125),
+    ],
+}
+
+
+@pytest.fixture(autouse=True)
+def clear_gin():
+    """Leaves no bindings behind."""
+    yield
+    gin.clear_config()
+
+
+def test_markdown_gives_mean_and_sample_deviation():
+    header, rule, learned, constant = comparison.markdown(GROUPS).splitlines()
+    assert [cell.strip() for cell in header.split("|")[1:-1]] == [
+        "schedule",
+        "best validation loss",
+        "mean validation loss",
+        "test loss",
+        "test accuracy",
+    ]
+    assert set(rule) == {"|", "-"}
+    # Deviations: |3 - 1| / sqrt(2) = 1.4142, |2.5 - 1.5| / sqrt(2), 0.25 / sqrt(2).
+    assert [cell.strip() for cell in learned.split("|")[1:-1]] == [
+        "learned",
+        "2.0000 (1.4142)",
+        "2.5000 (1.4142)",
+        "2.0000 (0.7071)",
+        "0.3750 (0.1768)",
+    ]
+    assert "0.1250 (0.0000)" in constant
+
+
+def test_markdown_of_one_seed_has_no_deviation():
+    text = comparison.markdown({"a": [_episode(0, [9.0, 2.0, 1.0], 1.5, 0.5)]})
+    cells = [cell.strip() for cell in text.splitlines()[2].split("|")[1:-1]]
+    assert cells == ["a", "1.0000", "1.5000", "1.5000", "0.5000"]
+
+
+def test_figure_is_the_same_bytes_each_time():
+    pictures = [
+        figures.png(figures.schedule_figure(GROUPS, "a title", "learned"))
+        for _ in range(2)
+    ]
+    assert pictures[0] == pictures[1]
+    assert pictures[0].startswith(b"\x89PNG\r\n") and len(pictures[0]) > 10_000
+
+
+def test_figure_draws_each_rate_over_the_interval_it_trained():
+    episode = _episode(0, [9.0, 5.0, 4.0])
+    rate = TRAJECTORY_COLUMNS.index("learning_rate")
+    episode.trajectory[:, rate] = [0.1, 0.1, 0.2]
+    figure = figures.schedule_figure({"a": [episode]}, "title")
+    rates, losses = figure.axes
+    (line,) = rates.lines
+    np.testing.assert_array_equal(line.get_xydata(), [[0, 0.1], [1, 0.2]])
+    (line,) = losses.lines
+    np.testing.assert_array_equal(line.get_ydata(), [9.0, 5.0, 4.0])
+
+
+def test_compare_writes_a_row_a_run_and_repeats_to_the_letter(tmp_path):
+    run = RunDirectory(str(tmp_path))
+    names = ("comparison.csv", "comparison.md", "schedule.png")
+
+    def compare():
+        text = comparison.compare(
+            run,
+            Workers(WorkersConfig(num_workers=0)),
+            QuadraticTask(num_trainee_steps=20),
+            [Constant(0.1), Constant(0.2)],
+            num_seeds=2,
+        )
+        assert text.encode() == run.read("comparison.md")
+        return [run.read(name) for name in names]
+
+    first = compare()
+    rows = list(csv.DictReader(first[0].decode().splitlines()))
+    assert [(row["schedule"], row["seed"]) for row in rows] == [
+        (name, seed)
+        for name in ("constant 0.1", "constant 0.2")
+        for seed in ("2000000000", "2000000001")
+    ]
+    assert compare() == first
+
+
+def test_plain_schedules_come_from_gin():
+    gin.parse_config(
+        "comparison.constant_learning_rates = (0.5,)\n"
+        "comparison.step_decays = ((0.1, 20, 0.5),)\n"
+        "comparison.num_seeds = 7\n"
+    )
+    compared, num_seeds = gin.get_configurable(comparison.plain_schedules)()
+    assert [schedule.name for schedule in compared] == [
+        "constant 0.5",
+        "step decay 0.1, 20, 0.5",
+    ]
+    assert num_seeds == 7

@@ -1,0 +1,151 @@
+"""The evaluation job on the toy task: seeds, statistics, replays, transfer."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+from job_results import NAMES, TASK, rows_of
+
+from learned_lr.control.controller import Controller
+from learned_lr.report import statistics
+from learned_lr.trainees import schedules
+
+
+def test_all_schedules_of_an_evaluation_share_seeds_of_their_own(grid, evaluation):
+    rows = rows_of(evaluation / "evaluation.csv")
+    seeds = {}
+    for row in rows:
+        seeds.setdefault(row["schedule"], []).append(int(row["seed"]))
+    best = json.loads((grid / "best.json").read_text())["name"]
+    plateau = "plateau 1.9, 0.5, 1"
+    assert list(seeds) == [
+        f"best of grid: {best}",
+        "step decay 0.5, 10, 0.5",
+        "step decay 0.5, 20, 0.5",
+        "replay",
+        plateau,
+    ]
+    expected = list(range(2_000_000_000, 2_000_000_004))
+    assert list(seeds.values()) == [expected] * 5
+    assert not set(expected) & {int(row["seed"]) for row in rows_of(grid / "grid.csv")}
+    starts = [
+        {
+            row["validation_loss"]
+            for row in rows_of(evaluation / "trajectories.csv")
+            if row["trainee_step"] == "0" and int(row["seed"]) == seed
+        }
+        for seed in expected
+    ]
+    assert [len(losses) for losses in starts] == [1] * 4
+
+
+def test_statistics_are_those_of_the_table(evaluation):
+    losses = {}
+    for row in rows_of(evaluation / "evaluation.csv"):
+        losses.setdefault(row["schedule"], []).append(float(row["test_loss"]))
+    rows = [
+        row
+        for row in rows_of(evaluation / "statistics.csv")
+        if row["metric"] == "test_loss"
+    ]
+    reference = next(iter(losses))
+    assert [row["schedule"] for row in rows] == list(losses)
+    assert {row["reference"] for row in rows} == {reference}
+    for row in rows[1:]:
+        expected = statistics.compare(losses[row["schedule"]], losses[reference])
+        for name in ("mean", "difference", "difference_high", "p_welch", "p_paired"):
+            np.testing.assert_equal(float(row[name]), getattr(expected, name))
+        assert row["star"] == ("*" if expected.p_student < 0.05 else "")
+        assert float(row["p_student_holm"]) >= float(row["p_student"])
+    assert rows[0]["p_student"] == "nan" and rows[0]["star"] == ""
+
+
+def test_the_quadratic_has_no_accuracy(evaluation):
+    rows = rows_of(evaluation / "statistics.csv")
+    accuracies = [row for row in rows if row["metric"] == "test_accuracy"]
+    assert {row["mean"] for row in accuracies} == {"nan"}
+    assert {row["p_student_holm"] for row in accuracies} == {"nan"}
+
+
+def test_a_schedule_that_reacts_can_be_replayed(evaluation):
+    assert len(list((evaluation / "replay").iterdir())) == 5
+    replayed = schedules.Replay.from_csv(
+        str(evaluation / "replay" / "plateau_1_9__0_5__1.csv")
+    )
+    assert replayed.trainee_steps == (0, 10, 20, 30)
+    rates = [
+        [
+            float(row["learning_rate"])
+            for row in rows_of(evaluation / "trajectories.csv")
+            if row["schedule"].startswith("plateau") and int(row["seed"]) == seed
+        ]
+        for seed in range(2_000_000_000, 2_000_000_004)
+    ]
+    expected = np.exp(np.log(rates).mean(axis=0))[1:]
+    np.testing.assert_allclose(replayed.learning_rates, expected, rtol=1e-6)
+
+
+def test_equal_schedules_are_run_once(run_jobs, grid, evaluation):
+    best = json.loads((grid / "best.json").read_text())["name"]
+    assert best in NAMES[3:]  # These are evaluated under their own names, too.
+    assert len(list((evaluation / "episodes").iterdir())) == 4 * 4
+    first, second = (
+        [
+            {k: v for k, v in row.items() if k not in ("schedule", "kind")}
+            for row in rows_of(evaluation / "evaluation.csv")
+            if row["schedule"] == name
+        ]
+        for name in (f"best of grid: {best}", best)
+    )
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("binding", "message"),
+    [
+        ("evaluate.reference = 'best'", "evaluate.reference out of"),
+        ("evaluate.num_seeds = 0", "evaluate.num_seeds >= 1, found 0"),
+        ("evaluate.families = []", "at least one schedule, found none"),
+        ("replay.path = 'none.csv'", "none.csv"),
+    ],
+)
+def test_bad_input_is_one_message(run_jobs, tmp_path, capsys, binding, message):
+    assert run_jobs(tmp_path, "baseline") == 0
+    assert run_jobs(tmp_path, "evaluate", bindings=[binding]) == 1
+    error = capsys.readouterr().err
+    assert message in error and error.count("Error") == 1
+
+
+def test_a_controller_from_another_task(launch_job, run_jobs, finished, tmp_path):
+    """Transfer: frozen, or with its normaliser estimated anew."""
+    assert run_jobs(tmp_path, "baseline") == 0
+    config = (
+        TASK
+        + f"""
+task.noise = 0.3
+evaluate.families = [@source/best_of_grid, @frozen/controller, @new/controller]
+evaluate.num_seeds = 2
+source/best_of_grid.run = 'baseline/quadratic/toy'
+source/best_of_grid.label = 'best of source'
+controller.path = '{pathlib.Path(finished) / "controller"}'
+frozen/controller.label = 'frozen'
+new/controller.label = 'new'
+new/controller.num_normalizer_decisions = 2
+"""
+    )
+    assert launch_job("evaluate", tmp_path, config=config) == 0
+    path = tmp_path / "evaluate" / "quadratic" / "toy"
+    described = json.loads((path / "schedules.json").read_text())
+    assert next(iter(described)).startswith("best of source: ")
+    assert described["frozen"]["controller"]["source_tasks"] == ["quadratic"]
+    rates = {}
+    for row in rows_of(path / "trajectories.csv"):
+        if row["seed"] == "2000000000":
+            rates.setdefault(row["schedule"], []).append(float(row["learning_rate"]))
+    assert rates["frozen"][:2] == rates["new"][:2] and rates["frozen"] != rates["new"]
+    controller = Controller.load(str(pathlib.Path(finished) / "controller"))
+    assert described["new"]["num_normalizer_decisions"] == 2
+    assert described["new"]["controller"]["network"] == controller.spec.network

@@ -1,0 +1,346 @@
+"""Sweeps of toy jobs, in this process: points, failures, what a second run does, TensorBoard."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pathlib
+
+import pytest
+from tensorboard.backend.event_processing import event_accumulator
+from tensorboard.plugins.hparams import metadata
+from tensorboard.util import tensor_util
+
+from learned_lr.execution import workers
+from learned_lr.execution.workers import WorkerError
+from learned_lr.jobs import sweep, sweep_points
+
+BASELINE = """
+task.name = 'quadratic'
+task.num_trainee_steps = 20
+baseline.families = [@step_decay]
+step_decay.discount_steps = (10,)
+step_decay.discount_factors = (0.9,)
+"""
+PRODUCT = "{'baseline.num_seeds': (1, 2), 'step_decay.discount_steps': ((10,), (5,))}"
+# What differs from run to run.
+TIMINGS = ("cpu_sec",)
+
+
+@pytest.fixture
+def launch_sweep(launch_job, tmp_path):
+    """A function (*bindings) that runs a sweep of the toy baseline and returns its exit code."""
+    (tmp_path / "job.gin").write_text(BASELINE, encoding="utf-8")
+    gin_file = tmp_path / "toy.gin"
+    gin_file.write_text(
+        f"sweep.job = 'baseline'\nsweep.gin_files = ('{tmp_path}/job.gin',)\n"
+        "workers.num_workers = 0\n",
+        encoding="utf-8",
+    )
+
+    def launch_sweep(*bindings):
+        return launch_job(
+            "sweep", tmp_path / "runs", *bindings, gin_files=[str(gin_file)]
+        )
+
+    return launch_sweep
+
+
+@pytest.fixture
+def run_path(tmp_path):
+    """The sweep's run directory."""
+    return tmp_path / "runs" / "sweep" / "baseline" / "toy"
+
+
+def _rows(run_path):
+    with open(run_path / "sweep.csv", encoding="utf-8", newline="") as file:
+        return [
+            {name: value for name, value in row.items() if name not in TIMINGS}
+            for row in csv.DictReader(file)
+        ]
+
+
+def _files(path):
+    return sorted(str(f.relative_to(path)) for f in path.rglob("*") if f.is_file())
+
+
+def test_product_with_seeds():
+    points = sweep_points.make_points(
+        {"b.rate": (0.1, -2), "a.kind": ("log", "x/y z")}, None, (0, 7), "train.seed"
+    )
+    assert [point.slug for point in points] == [
+        "00-kind=log-rate=0.1-seed=0",
+        "01-kind=log-rate=0.1-seed=7",
+        "02-kind=log-rate=-2-seed=0",
+        "03-kind=log-rate=-2-seed=7",
+        "04-kind=x_y_z-rate=0.1-seed=0",
+        "05-kind=x_y_z-rate=0.1-seed=7",
+        "06-kind=x_y_z-rate=-2-seed=0",
+        "07-kind=x_y_z-rate=-2-seed=7",
+    ]
+    assert points[7].gin_bindings() == [
+        "a.kind = 'x/y z'",
+        "b.rate = -2",
+        "train.seed = 7",
+    ]
+
+
+def test_slugs_name_what_differs_and_tell_equal_names_apart():
+    points = sweep_points.make_points(
+        None, [{"a.x": 1, "b.x": 1, "c.y": 2}, {"a.x": 2, "c.y": 2}], (), "train.seed"
+    )
+    assert [point.slug for point in points] == ["00-a.x=1-b.x=1", "01-a.x=2"]
+    assert sweep_points.names(points) == ["a.x", "b.x", "c.y"]
+
+
+@pytest.mark.parametrize(
+    ("product", "points", "seeds", "message"),
+    [
+        ({"a.b": (1,)}, [{}], (), "sweep.product or sweep.points, found both"),
+        (None, None, (), "sweep.product, sweep.points or sweep.seeds, found none"),
+        (None, [], (), "at least one point, found none"),
+        (
+            None,
+            [{"a.b": 1}, {"a.b": 1}],
+            (),
+            "points that differ, found {'a.b': 1} twice",
+        ),
+        (None, [{"train.seed": 1}], (2,), "sweep.seeds or train.seed, found both"),
+        ({"a.b": "log"}, None, (), "lists in sweep.product, found 'log'"),
+        (None, None, 3, "lists in sweep.seeds, found 3"),
+        ({"a.b": (len,)}, None, (), "found a.b = <built-in function len>"),
+    ],
+)
+def test_wrong_points(product, points, seeds, message):
+    with pytest.raises(ValueError, match="^Expected") as error:
+        sweep_points.make_points(product, points, seeds, "train.seed")
+    assert message in str(error.value)
+
+
+def test_table_summary_and_run_directories(launch_sweep, run_path, capsys):
+    assert launch_sweep(f"sweep.product = {PRODUCT}", "sweep.seeds = (0, 1)") == 0
+    rows = _rows(run_path)
+    assert list(rows[0]) == [
+        "point",
+        "baseline.num_seeds",
+        "step_decay.discount_steps",
+        "baseline.seed",
+        "status",
+        "best_validation_loss",
+        "num_diverged",
+        "num_runs",
+        "num_trainee_steps",
+        "message",
+    ]
+    assert [row["point"] for row in rows] == [
+        f"{number:02d}-num_seeds={num_seeds}-discount_steps={steps}-seed={seed}"
+        for number, (num_seeds, steps, seed) in enumerate(
+            (n, s, seed) for n in (1, 2) for s in ("10", "5") for seed in (0, 1)
+        )
+    ]
+    assert {row["status"] for row in rows} == {"finished"}
+    assert [row["num_runs"] for row in rows] == ["4"] * 4 + ["8"] * 4
+    for row in rows:
+        point = run_path / "points" / row["point"]
+        record = json.loads((point / "run.json").read_text(encoding="utf-8"))
+        assert record["status"] == "finished"
+        loss = float(row["best_validation_loss"])
+        assert record["results"]["best_validation_loss"] == loss
+        assert "step decay" in (point / "log").read_text(encoding="utf-8")
+    output = capsys.readouterr().out
+    assert (run_path / "sweep.md").read_text(encoding="utf-8") in output
+    assert "| 05-num_seeds=2-discount_steps=10-seed=1 | finished |" in output
+
+
+def test_point_is_the_run_of_the_jobs_own_command(
+    launch_job, finished, results, tmp_path
+):
+    gin_file = tmp_path / "sweep.gin"
+    toy = finished.parents[2] / "toy.gin"
+    gin_file.write_text(
+        f"sweep.job = 'train'\nsweep.gin_files = ('{toy}',)\nsweep.seeds = (0,)\n"
+        "workers.num_workers = 0\n",
+        encoding="utf-8",
+    )
+    assert launch_job("sweep", tmp_path, gin_files=[str(gin_file)]) == 0
+    (point,) = (tmp_path / "sweep" / "train" / "sweep" / "points").iterdir()
+    assert results(point) == results(finished)
+    config = "operative_config.gin"
+    assert (point / config).read_bytes() == (finished / config).read_bytes()
+    names = [name for name in _files(finished) if "tfevents" not in name]
+    assert [name for name in _files(point) if "tfevents" not in name] == sorted(
+        [*names, "log"]
+    )
+
+
+def test_failed_point_is_reported_and_alone_runs_again(launch_sweep, run_path, capsys):
+    bindings = (
+        "baseline.families = [@step_decay, @best_of_grid]",
+        "sweep.product = {'best_of_grid.run': ('first', 'second')}",
+    )
+    root_dir = run_path.parents[2]
+    best = {"schedule": {"kind": "constant", "learning_rate": 0.2}}
+    (root_dir / "second").mkdir(parents=True)
+    (root_dir / "second" / "best.json").write_text(json.dumps(best), encoding="utf-8")
+
+    assert launch_sweep(*bindings) == 1
+    error = capsys.readouterr().err
+    log = run_path / "points" / "00-run=first" / "log"
+    message = (
+        f"Expected the winner of a finished baseline job at {root_dir}/first/best.json"
+    )
+    assert "Error: 1 of 2 points failed.\n- 00-run=first: ValueError: " in error
+    assert message in error and f"\n  log: {log}\n" in error
+    text = log.read_text(encoding="utf-8")
+    assert "Traceback (most recent call last)" in text and message in text
+    failed, other = _rows(run_path)
+    assert (failed["status"], failed["best_validation_loss"]) == ("failed", "")
+    assert message in failed["message"]
+    assert (other["status"], other["message"]) == ("finished", "")
+
+    (root_dir / "first").mkdir()
+    (root_dir / "first" / "best.json").write_text(json.dumps(best), encoding="utf-8")
+    finished_log = run_path / "points" / "01-run=second" / "log"
+    before = finished_log.read_bytes()
+    assert launch_sweep(*bindings) == 0
+    assert finished_log.read_bytes() == before
+    first, second = _rows(run_path)
+    assert second == other
+    assert {**first, "point": "", "best_of_grid.run": ""} == {
+        **second,
+        "point": "",
+        "best_of_grid.run": "",
+    }
+
+
+def test_finished_sweep_runs_nothing_again(launch_sweep, run_path, monkeypatch):
+    bindings = (f"sweep.product = {PRODUCT}",)
+    assert launch_sweep(*bindings) == 0
+    table, files = (run_path / "sweep.csv").read_bytes(), _files(run_path)
+    monkeypatch.setattr(sweep, "run_point", None)
+    assert launch_sweep(*bindings) == 0
+    assert (run_path / "sweep.csv").read_bytes() == table
+    assert len(_files(run_path)) == len(files)
+
+
+def test_death_of_a_points_process_fails_that_point(
+    launch_sweep, run_path, monkeypatch, capsys
+):
+    mapped = []
+
+    class DyingWorkers(workers.Workers):
+        """Works in place, until the second of three points takes its worker down."""
+
+        def map(self, function, arguments):
+            mapped.append(len(arguments))
+            for index, result in super().map(function, arguments):
+                yield index, result
+                if len(mapped) == 1:
+                    raise WorkerError("A worker process died 3 times.", index=1)
+
+    monkeypatch.setattr(sweep, "Workers", DyingWorkers)
+    assert launch_sweep("sweep.seeds = (0, 1, 2)") == 1
+    assert mapped == [3, 1]
+    error = capsys.readouterr().err
+    assert "Error: 1 of 3 points failed.\n- 01-seed=1: Its process died" in error
+    rows = _rows(run_path)
+    assert [row["status"] for row in rows] == ["finished", "failed", "finished"]
+
+
+@pytest.mark.parametrize(
+    ("bindings", "message"),
+    [
+        (["sweep.job = 'trian'"], "Expected sweep.job out of ['train', 'baseline', "),
+        (
+            ["sweep.points = [{'baseline.num_seed': 2}]"],
+            "Point 00: Configurable 'baseline' doesn't have a parameter named 'num_seed'",
+        ),
+        (["sweep.points = [{'bseline.seed': 2}]"], "Did you mean 'baseline'?"),
+        (
+            ["sweep.product = {'task.name': ('quadratic', 'quadratc')}"],
+            "Point 01-name=quadratc: Unknown task 'quadratc', did you mean 'quadratic'?",
+        ),
+        (
+            ["sweep.gin_files = ('no.gin',)"],
+            "Expected a gin file at no.gin, found none.",
+        ),
+    ],
+)
+def test_wrong_bindings_show_before_anything_runs(
+    launch_sweep, run_path, capsys, bindings, message
+):
+    assert launch_sweep("sweep.seeds = (0,)", *bindings) == 1
+    assert message in capsys.readouterr().err
+    assert not (run_path / "points").exists()
+
+
+def test_other_config_is_refused(launch_sweep, run_path, tmp_path, capsys):
+    assert launch_sweep("sweep.seeds = (0,)") == 0
+    assert launch_sweep("sweep.seeds = (0, 1)") == 1
+    error = capsys.readouterr().err
+    assert "another: sweep.seeds is (0,) there and (0, 1) here. Choose " in error
+    job = tmp_path / "job.gin"
+    text = job.read_text(encoding="utf-8")
+    job.write_text(text.replace("steps = 20", "steps = 30"), encoding="utf-8")
+    assert launch_sweep("sweep.seeds = (0,)") == 1
+    error = capsys.readouterr().err
+    assert "task.num_trainee_steps is 20 there and 30 here" in error
+    assert [path.name for path in (run_path / "points").iterdir()] == ["00"]
+
+
+def test_hparams_page_has_bindings_and_final_metrics(launch_sweep, run_path):
+    bindings = (f"sweep.product = {PRODUCT}", "sweep.seeds = (3, 4)")
+    assert launch_sweep(*bindings) == 0
+    assert launch_sweep(*bindings) == 0  # Writes nothing twice.
+    log_dir = run_path / "tensorboard"
+    assert len(list(log_dir.rglob("*tfevents*"))) == 9
+
+    experiment = metadata.parse_experiment_plugin_data(_hparams_content(log_dir))
+    domains = {
+        info.name: list(info.domain_discrete) for info in experiment.hparam_infos
+    }
+    assert domains == {
+        "baseline.num_seeds": [1, 2],
+        "step_decay.discount_steps": ["(10,)", "(5,)"],
+        "baseline.seed": [3, 4],
+    }
+    names = [info.name.tag for info in experiment.metric_infos]
+    assert names == [
+        "best_validation_loss",
+        "cpu_sec",
+        "num_diverged",
+        "num_runs",
+        "num_trainee_steps",
+    ]
+    for row in _rows(run_path):
+        point = log_dir / row["point"]
+        start = metadata.parse_session_start_info_plugin_data(_hparams_content(point))
+        values = start.hparams
+        assert values["baseline.num_seeds"].number_value == int(
+            row["baseline.num_seeds"]
+        )
+        steps = values["step_decay.discount_steps"].string_value
+        assert steps == row["step_decay.discount_steps"]
+        accumulator = event_accumulator.EventAccumulator(str(point)).Reload()
+        (loss,) = accumulator.Tensors("best_validation_loss")
+        value = float(tensor_util.make_ndarray(loss.tensor_proto))
+        assert value == pytest.approx(float(row["best_validation_loss"]))
+
+
+def _hparams_content(log_dir):
+    accumulator = event_accumulator.EventAccumulator(str(log_dir)).Reload()
+    (content,) = accumulator.PluginTagToContent(metadata.PLUGIN_NAME).values()
+    return content
+
+
+def test_example_is_valid(launch_job, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "run_point", lambda *arguments: pytest.fail("ran"))
+    root = pathlib.Path(__file__).resolve().parents[2]
+    for path in sorted((root / "gin" / "sweep").glob("*.gin")):
+        with pytest.raises(pytest.fail.Exception, match="^ran$"):
+            launch_job(
+                "sweep",
+                tmp_path,
+                "workers.num_workers = 0",
+                gin_files=[str(path)],
+            )

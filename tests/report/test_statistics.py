@@ -1,0 +1,114 @@
+"""Statistics: against the paper's printed stars, textbook values, and SciPy's other ways to the same number."""
+
+from __future__ import annotations
+
+import csv
+import importlib.resources
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from learned_lr.report import statistics
+
+PAPER = importlib.resources.files("learned_lr.report") / "paper_data"
+TABLES = {"table1.csv": "auto", "table2.csv": "controller"}
+
+
+def _paper_rows():
+    for name, treated in TABLES.items():
+        text = (PAPER / name).read_text(encoding="utf-8")
+        for row in csv.DictReader(text.splitlines()):
+            for metric in ("loss", "accuracy"):
+                yield pytest.param(
+                    row,
+                    treated,
+                    metric,
+                    id=f"{name}-{row['model']}-{row.get('dataset')}-{metric}",
+                )
+
+
+@pytest.mark.parametrize(("row", "treated", "metric"), _paper_rows())
+def test_stars_of_the_paper_come_out_again(row, treated, metric):
+    def moments(who):
+        name = f"{who}_test_{metric}"
+        return float(row[name]), float(row[f"{name}_std"])
+
+    p_value = statistics.p_from_moments(*moments("baseline"), *moments(treated), 10)
+    expected = {"yes": "*", "no": ""}[row[f"{metric}_significant"]]
+    assert statistics.star(p_value) == expected
+
+
+def test_both_kinds_of_star_are_in_the_paper():
+    stars = {
+        param.values[0][f"{param.values[2]}_significant"] for param in _paper_rows()
+    }
+    assert stars == {"yes", "no"}
+
+
+def test_compare_by_hand():
+    # Means 2 and 4, variances 1 and 4, three runs each.
+    found = statistics.compare([1.0, 2.0, 3.0], [2.0, 4.0, 6.0])
+    assert (found.mean, found.reference_mean, found.difference) == (2.0, 4.0, -2.0)
+    assert found.standard_deviation == 1.0
+    assert found.reference_standard_deviation == 2.0
+    # t = -2 / sqrt(2.5 * 2 / 3) with 4 degrees of freedom.
+    t_student = -2 / math.sqrt(2.5 * 2 / 3)
+    assert found.p_student == pytest.approx(2 * scipy.stats.t.sf(-t_student, 4))
+    # Welch: (1/3 + 4/3)^2 / ((1/3)^2 / 2 + (4/3)^2 / 2) = 50 / 17 degrees of freedom.
+    assert found.p_welch == pytest.approx(2 * scipy.stats.t.sf(-t_student, 50 / 17))
+    # Differences -1, -2, -3: t = -2 / (1 / sqrt(3)) with 2 degrees of freedom.
+    assert found.p_paired == pytest.approx(2 * scipy.stats.t.sf(2 * math.sqrt(3), 2))
+    # -2 / sqrt(2.5) times 1 - 3 / (4 * 4 - 1).
+    assert found.effect_size == pytest.approx(-2 / math.sqrt(2.5) * 0.8)
+    assert -3 <= found.difference_low < -2 < found.difference_high <= -1
+
+
+def test_from_samples_and_from_moments_agree():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=10), rng.normal(0.5, size=10)
+    moments = [v for x in (a, b) for v in (x.mean(), x.std(ddof=1))]
+    expected = statistics.p_from_moments(*moments, 10)
+    assert statistics.compare(a, b).p_student == pytest.approx(expected)
+
+
+def test_interval_covers_as_often_as_it_says():
+    rng = np.random.default_rng(1)
+    intervals = [
+        statistics.bootstrap_interval(rng.normal(1.0, 1.0, size=30)) for _ in range(60)
+    ]
+    hits = sum(low <= 1.0 <= high for low, high in intervals)
+    # Binomial(60, 0.95): fewer than 51 happen once in a thousand times.
+    assert hits >= 51
+    assert statistics.bootstrap_interval(np.arange(9.0)) == (
+        statistics.bootstrap_interval(np.arange(9.0))
+    )
+
+
+@pytest.mark.parametrize(
+    ("p_values", "expected"),
+    [
+        # 4 * 0.005; 3 * 0.01; 2 * 0.03; 1 * 0.04, which may not fall below 0.06.
+        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
+        ([0.5, 0.9], [1.0, 1.0]),
+        ([0.01, math.nan, 0.04], [0.02, math.nan, 0.04]),
+        ([], []),
+    ],
+)
+def test_holm(p_values, expected):
+    np.testing.assert_allclose(statistics.holm(p_values), expected)
+
+
+def test_what_can_not_be_computed_is_nan():
+    one = statistics.compare([1.0], [2.0])
+    assert one.difference == -1.0
+    assert all(
+        math.isnan(value)
+        for value in (one.p_student, one.p_paired, one.effect_size, one.difference_low)
+    )
+    same = statistics.compare([1.0, 1.0], [1.0, 1.0])
+    assert (same.difference_low, same.difference_high) == (0.0, 0.0)
+    assert math.isnan(same.effect_size) and statistics.star(same.p_student) == ""
+    with pytest.raises(ValueError, match=r"one length, found shapes \(2,\) and \(1,\)"):
+        statistics.compare([1.0, 2.0], [1.0])
