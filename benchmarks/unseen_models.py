@@ -20,7 +20,8 @@ import tensorflow as tf
 
 from learned_lr.callback.callback import LearnedLearningRate
 from learned_lr.execution.run_directory import RunDirectory, Table
-from learned_lr.execution.workers import Workers, WorkersConfig
+from learned_lr.execution.workers import Workers
+from learned_lr.execution.workers_config import WorkersConfig
 from learned_lr.jobs import schedule_families
 from learned_lr.report import statistics
 from learned_lr.report.tables import markdown_table

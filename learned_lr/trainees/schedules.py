@@ -4,18 +4,33 @@ These follow a formula or a record; `adaptive_schedules` has those that react to
 A schedule's `start(num_trainee_steps)` returns a function for one episode,
 `next_learning_rate(trainee_step, measurement)`, called at the start of every interval. A
 rate is held for the interval: a schedule that changes within one is sampled at its start.
+A schedule that needs more than a rate returns an `IntervalFn` in its place.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Callable
+from typing import Callable, Protocol
 
 from learned_lr.control.observations import Measurement
 from learned_lr.control.rate_table import RateTable
 
-NextLearningRate = Callable[[int, Measurement], float]
+
+class IntervalFn(Protocol):
+    """Trains one interval of a trainee its own way.
+
+    Attributes:
+      learning_rate: float, the rate that the interval starts with.
+    """
+
+    learning_rate: float
+
+    def __call__(self, trainee) -> tuple[Measurement, float]:
+        """Returns (measurement, the learning rate of the interval's last step)."""
+
+
+NextLearningRate = Callable[[int, Measurement], "float | IntervalFn"]
 
 
 def check_rate(name: str, value: float) -> None:
