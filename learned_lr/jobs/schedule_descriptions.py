@@ -15,6 +15,7 @@ KINDS = {
     "step_decay": schedules.StepDecay,
     "exponential": schedules.Exponential,
     "cosine": schedules.WarmupCosine,
+    "linear": schedules.WarmupLinear,
     "one_cycle": schedules.OneCycle,
     "reduce_on_plateau": adaptive_schedules.ReduceOnPlateau,
     "hypergradient": adaptive_schedules.Hypergradient,

@@ -76,6 +76,16 @@ def cosine(
     )
 
 
+@gin.register("linear")
+def linear(
+    root_dir: str,
+    peak_learning_rates: Sequence[float] = (1e-3, 3e-3, 1e-2),
+    num_warmup_steps: Sequence[int] = (0,),
+) -> Schedules:
+    """Straight lines to zero, with a linear warm-up of so many trainee steps."""
+    return _product(schedules.WarmupLinear, peak_learning_rates, num_warmup_steps)
+
+
 @gin.register("one_cycle")
 def one_cycle(
     root_dir: str,

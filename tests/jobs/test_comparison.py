@@ -67,7 +67,7 @@ def test_markdown_gives_mean_and_sample_deviation():
         "0.3750 (0.1768)",
         "",
     ]
-    # t = (5 - 2) / (0.7071 * sqrt(1/2)) / ... = 6 with 2 degrees of freedom.
+    # Pooled variance (0.5 + 0) / 2, so t = 3 / sqrt(0.25 * 2 / 2) = 6, with 2 degrees of freedom.
     assert [cell.strip() for cell in constant.split("|")[4:-1]] == [
         "5.0000 (0.0000)*",
         "0.027",

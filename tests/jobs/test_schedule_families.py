@@ -38,6 +38,7 @@ PLAIN = (
     "step_decay",
     "exponential",
     "cosine",
+    "linear",
     "one_cycle",
     "reduce_on_plateau",
     "hypergradient",
