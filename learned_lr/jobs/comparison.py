@@ -16,7 +16,7 @@ import gin
 from learned_lr.execution import cache
 from learned_lr.execution.run_directory import RunDirectory, Table
 from learned_lr.execution.workers import Workers
-from learned_lr.jobs import figures, schedule_descriptions
+from learned_lr.jobs import schedule_descriptions, schedule_figure
 from learned_lr.jobs.schedule_families import Schedules
 from learned_lr.report import statistics
 from learned_lr.report.tables import markdown_table
@@ -114,8 +114,8 @@ def compare(
     text = markdown(episodes, rows, reference)
     run.write(SUMMARY, text.encode())
     title = f"{task.name}: mean of {len(evaluation_seeds)} held-out seeds"
-    figure = figures.schedule_figure(episodes, title, reference)
-    run.write(FIGURE, figures.png(figure))
+    figure = schedule_figure.draw(episodes, title, reference)
+    run.write(FIGURE, schedule_figure.png(figure))
     return text, episodes
 
 

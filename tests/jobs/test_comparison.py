@@ -10,7 +10,7 @@ import gin
 from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
 from learned_lr.execution.workers_config import WorkersConfig
-from learned_lr.jobs import comparison, figures
+from learned_lr.jobs import comparison, schedule_figure
 from learned_lr.trainees.episode import TRAJECTORY_COLUMNS, Episode
 from learned_lr.trainees.schedules import Constant
 from learned_lr.trainees.tasks import QuadraticTask
@@ -88,7 +88,7 @@ def test_markdown_of_one_seed_has_no_deviation():
 
 def test_figure_is_the_same_bytes_each_time():
     pictures = [
-        figures.png(figures.schedule_figure(GROUPS, "a title", "learned"))
+        schedule_figure.png(schedule_figure.draw(GROUPS, "a title", "learned"))
         for _ in range(2)
     ]
     assert pictures[0] == pictures[1]
@@ -99,7 +99,7 @@ def test_figure_draws_each_rate_over_the_interval_it_trained():
     episode = _episode(0, [9.0, 5.0, 4.0])
     rate = TRAJECTORY_COLUMNS.index("learning_rate")
     episode.trajectory[:, rate] = [0.1, 0.1, 0.2]
-    figure = figures.schedule_figure({"a": [episode]}, "title")
+    figure = schedule_figure.draw({"a": [episode]}, "title")
     rates, losses = figure.axes
     (line,) = rates.lines
     np.testing.assert_array_equal(line.get_xydata(), [[0, 0.1], [1, 0.2]])
