@@ -9,7 +9,8 @@ import numpy as np
 
 import gin
 from learned_lr.execution import cache, seeds
-from learned_lr.execution.run_directory import RunDirectory, Table
+from learned_lr.execution.csv_tables import CsvTable
+from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
 from learned_lr.jobs import figures
 from learned_lr.report.tables import markdown_table
@@ -77,7 +78,7 @@ def compare(
         Episode,
         on_episode,
     )
-    table = Table(run, "comparison.csv", COLUMNS)
+    table = CsvTable(run, "comparison.csv", COLUMNS)
     table.keep(lambda row: False)
     groups = {}
     for (schedule, _), episode in zip(jobs, episodes):

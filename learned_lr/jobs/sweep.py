@@ -15,8 +15,9 @@ import tqdm
 
 import gin
 from learned_lr.execution import configured, gin_config
+from learned_lr.execution.csv_tables import CsvTable
 from learned_lr.execution.gin_config import UsageError
-from learned_lr.execution.run_directory import RUN_FILE, RunDirectory, Table
+from learned_lr.execution.run_directory import RUN_FILE, RunDirectory
 from learned_lr.execution.workers import WorkerError, Workers
 from learned_lr.jobs import sweep_points
 from learned_lr.jobs.hparams import HParams
@@ -265,7 +266,7 @@ class _Report:
                 "message": " ".join((failure or "").split()),
             }
             rows.append({name: row.get(name, "") for name in columns})
-        Table(self._run, TABLE, columns).write(rows)
+        CsvTable(self._run, TABLE, columns).write(rows)
 
     def _summary(self):
         names = self._metric_names()

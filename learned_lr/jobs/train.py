@@ -15,7 +15,8 @@ from learned_lr.agents import collection, environment, ppo
 from learned_lr.control.controller import Controller
 from learned_lr.execution import cache, configured, seeds
 from learned_lr.execution.checkpoints import Checkpoints
-from learned_lr.execution.run_directory import RunDirectory, Table
+from learned_lr.execution.csv_tables import CsvTable
+from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
 from learned_lr.jobs import comparison
 from learned_lr.jobs.tensorboard import TensorBoard
@@ -136,9 +137,9 @@ class _Job:
         ((_, cap),) = workers.map(collection.loss_cap, [(task,)])
         self._trainer = ppo.PPOTrainer(ppo_config, environment_config, task, cap, seed)
         self._checkpoints = Checkpoints(run, self._trainer.checkpoint)
-        self._iterations = Table(run, "iterations.csv", ITERATION_COLUMNS)
-        self._episodes = Table(run, "episodes.csv", EPISODE_COLUMNS)
-        self._evaluations = Table(run, "evaluations.csv", EVALUATION_COLUMNS)
+        self._iterations = CsvTable(run, "iterations.csv", ITERATION_COLUMNS)
+        self._episodes = CsvTable(run, "episodes.csv", EPISODE_COLUMNS)
+        self._evaluations = CsvTable(run, "evaluations.csv", EVALUATION_COLUMNS)
         self.tensorboard = TensorBoard(run.file("tensorboard"))
 
     def run_iterations(
