@@ -20,7 +20,8 @@ import tensorflow as tf
 
 from benchmarks.digit_models import MODELS
 from learned_lr.callback.callback import LearnedLearningRate
-from learned_lr.execution.run_directory import RunDirectory, Table
+from learned_lr.execution.csv_tables import CsvTable
+from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
 from learned_lr.execution.workers_config import WorkersConfig
 from learned_lr.jobs import schedule_families
@@ -236,7 +237,7 @@ def main(arguments=None) -> None:
     parser.add_argument("--only_rivals", action="store_true", help="no learned runs")
     options = parser.parse_args(arguments)
     directory = RunDirectory(options.out_dir, options.out_dir)
-    table = Table(directory, "runs.csv", COLUMNS)
+    table = CsvTable(directory, "runs.csv", COLUMNS)
     grid = decays(options.num_grid_points)
     seeds, epochs = range(options.num_seeds), options.num_epochs
     works = [

@@ -11,7 +11,8 @@ import tqdm
 
 import gin
 from learned_lr.execution import cache, configured, seeds
-from learned_lr.execution.run_directory import RunDirectory, Table
+from learned_lr.execution.csv_tables import CsvTable
+from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
 from learned_lr.jobs import schedule_descriptions, schedule_families
 from learned_lr.jobs.schedule_families import Schedules
@@ -125,7 +126,7 @@ class GridRows:
         parameters = {p for d in descriptions.values() for p in d if p != "kind"}
         self._parameters = sorted(parameters)
         columns = ("run", "schedule", "kind", *self._parameters, *_FIGURES)
-        self._table = Table(run, TABLE, columns)
+        self._table = CsvTable(run, TABLE, columns)
         self._episodes: dict[int, Episode] = {}
 
     def add(self, index: int, episode: Episode) -> None:

@@ -14,7 +14,8 @@ import numpy as np
 
 import gin
 from learned_lr.execution import cache
-from learned_lr.execution.run_directory import RunDirectory, Table
+from learned_lr.execution.csv_tables import CsvTable
+from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
 from learned_lr.jobs import schedule_descriptions, schedule_figure
 from learned_lr.jobs.schedule_families import Schedules
@@ -110,7 +111,7 @@ def compare(
     _write_trajectories(run, episodes)
     _write_replays(run, episodes)
     rows = statistics_rows(episodes, reference)
-    Table(run, STATISTICS, STATISTICS_COLUMNS).write(rows)
+    CsvTable(run, STATISTICS, STATISTICS_COLUMNS).write(rows)
     text = markdown(episodes, rows, reference)
     run.write(SUMMARY, text.encode())
     title = f"{task.name}: mean of {len(evaluation_seeds)} held-out seeds"
@@ -196,7 +197,7 @@ def _run_all(
     unique = {prints[name]: schedule for name, schedule in compared.items()}
     calls = [(p, seed) for p in unique for seed in evaluation_seeds]
     finished: dict[tuple[str, int], Episode] = {}
-    table = Table(run, TABLE, COLUMNS)
+    table = CsvTable(run, TABLE, COLUMNS)
 
     def rows():
         for name, fingerprint in prints.items():
@@ -244,7 +245,7 @@ def _write_trajectories(run, episodes):
         for episode in group
         for values in episode.trajectory.tolist()
     ]
-    Table(run, TRAJECTORIES, ("schedule", "seed", *TRAJECTORY_COLUMNS)).write(rows)
+    CsvTable(run, TRAJECTORIES, ("schedule", "seed", *TRAJECTORY_COLUMNS)).write(rows)
 
 
 def _decision(values):
@@ -266,7 +267,7 @@ def _write_replays(run, episodes):
             for step, rate in zip(steps[:-1], mean[1:])
         ]
         slug = "".join(c if c.isalnum() else "_" for c in name)
-        table = Table(run, f"replay/{slug}.csv", ("trainee_step", "learning_rate"))
+        table = CsvTable(run, f"replay/{slug}.csv", ("trainee_step", "learning_rate"))
         table.write(rows)
 
 

@@ -6,8 +6,9 @@ import json
 import os
 from collections.abc import Sequence
 
+from learned_lr.execution.csv_tables import CsvTable
 from learned_lr.execution.gin_config import UsageError
-from learned_lr.execution.run_directory import RUN_FILE, RunDirectory, Table
+from learned_lr.execution.run_directory import RUN_FILE, RunDirectory
 from learned_lr.jobs import sweep_points
 from learned_lr.jobs.hparams import HParams
 from learned_lr.jobs.sweep_points import Point
@@ -105,7 +106,7 @@ class SweepReport:
                 "message": " ".join((failure or "").split()),
             }
             rows.append({name: row.get(name, "") for name in columns})
-        Table(self._run, TABLE, columns).write(rows)
+        CsvTable(self._run, TABLE, columns).write(rows)
 
     def _summary(self):
         names = self._metric_names()

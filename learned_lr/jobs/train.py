@@ -15,7 +15,8 @@ from learned_lr.agents import collection, environment, ppo
 from learned_lr.control.controller import Controller
 from learned_lr.execution import cache, configured, seeds
 from learned_lr.execution.checkpoints import Checkpoints
-from learned_lr.execution.run_directory import RunDirectory, Table
+from learned_lr.execution.csv_tables import CsvTable
+from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
 from learned_lr.jobs import comparison
 from learned_lr.jobs.tensorboard import TensorBoard
@@ -86,7 +87,8 @@ def train(
     compared, num_seeds = gin.get_configurable(comparison.plain_schedules)()
     seeds.training_seed(seed, num_iterations * episodes_per_iteration - 1)
     config = gin.operative_config_str()
-    run.begin(config, {"run": seed})
+    evaluation_seeds = [seeds.held_out_seed(index) for index in range(num_seeds)]
+    run.begin(config, {"run": seed, "evaluation": evaluation_seeds})
     if run.is_finished:
         return run.finished_message(comparison.SUMMARY)
     with Workers(workers_config) as workers:
@@ -101,7 +103,9 @@ def train(
             num_evaluation_episodes,
         )
         controller = job.export_best()
-        table = job.compare(controller, compared, num_seeds) if num_seeds else ""
+        table = ""
+        if evaluation_seeds:
+            table = job.compare(controller, compared, evaluation_seeds)
     num_episodes = num_iterations * episodes_per_iteration
     num_evaluations = -(-num_iterations // evaluation_interval)
     num_runs = num_episodes + num_evaluations * num_evaluation_episodes
@@ -126,9 +130,9 @@ class _Job:
         ((_, cap),) = workers.map(collection.loss_cap, [(task,)])
         self._trainer = ppo.PPOTrainer(ppo_config, environment_config, task, cap, seed)
         self._checkpoints = Checkpoints(run, self._trainer.checkpoint)
-        self._iterations = Table(run, "iterations.csv", ITERATION_COLUMNS)
-        self._episodes = Table(run, "episodes.csv", EPISODE_COLUMNS)
-        self._evaluations = Table(run, "evaluations.csv", EVALUATION_COLUMNS)
+        self._iterations = CsvTable(run, "iterations.csv", ITERATION_COLUMNS)
+        self._episodes = CsvTable(run, "episodes.csv", EPISODE_COLUMNS)
+        self._evaluations = CsvTable(run, "evaluations.csv", EVALUATION_COLUMNS)
         self.tensorboard = TensorBoard(run.file("tensorboard"))
 
     def run_iterations(
@@ -253,12 +257,11 @@ class _Job:
         self._run.save_controller("controller", controller)
         return controller
 
-    def compare(self, controller: Controller, compared, num_seeds: int) -> str:
+    def compare(self, controller: Controller, compared, evaluation_seeds) -> str:
         """Ends with the controller beside plain schedules; returns the table as Markdown."""
         learned = adaptive_schedules.Learned(controller)
         compared = {learned.name: learned, **compared}
-        evaluation_seeds = [seeds.held_out_seed(index) for index in range(num_seeds)]
-        total = comparison.num_unique_runs(compared, num_seeds)
+        total = comparison.num_unique_runs(compared, len(evaluation_seeds))
         with _progress(total, "comparing") as bar:
             table, _ = comparison.compare(
                 self._run,
