@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +14,11 @@ from learned_lr.control.controller import Controller
 from learned_lr.control.measurements import MeasurementBuilder
 from learned_lr.control.observations import Measurement, ObservationBuilder
 from learned_lr.control.rate_table import RateTable
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from learned_lr.control.actions import LearningRateScaling
 
 # A brake cuts the rate to this fraction, and what exploded is never exceeded again in the run.
 _BRAKE_FACTOR = 0.1
@@ -39,7 +46,7 @@ class ControlLoop:
 
     def __init__(
         self,
-        controller: Controller | str,
+        controller: Controller | str | os.PathLike[str],
         num_training_steps: int,
         control_interval: int | None = None,
         initial_learning_rate: float | None = None,
@@ -67,7 +74,7 @@ class ControlLoop:
           ValueError: on a number out of its range.
           ControllerError: if the controller can't be loaded.
         """
-        if isinstance(controller, (str, bytes)) or hasattr(controller, "__fspath__"):
+        if isinstance(controller, (str, bytes, os.PathLike)):
             controller = Controller.load(controller)
         _check_count("num_training_steps", num_training_steps, 1)
         _check_count("num_normalizer_decisions", num_normalizer_decisions, 0)
@@ -127,8 +134,8 @@ class ControlLoop:
         self,
         train_loss: float,
         validation_loss: float,
-        predictions=None,
-        final_kernel=None,
+        predictions: ArrayLike | None = None,
+        final_kernel: ArrayLike | None = None,
         training_step: int | None = None,
     ) -> float:
         """Takes what was measured and returns the learning rate of the next interval.
@@ -237,14 +244,15 @@ class ControlLoop:
         self._rows = [(int(step), float(rate)) for step, rate in state["rows"]]
         self._state = tuple(state["lstm_state"])
         if len(state["first_measurement"]):
-            *values, diverged = state["first_measurement"].tolist()
-            first = Measurement(*values, bool(diverged))
+            values = dict(zip(Measurement._fields, state["first_measurement"].tolist()))
+            values["diverged"] = bool(values["diverged"])
+            first = Measurement(**values)
             self._builder.start(first, self.initial_learning_rate)
         self._observations = list(state["observations"])
         self.controller = self.controller.with_normalizer(*state["normalizer"])
         self._measurements.previous_predictions = state.get("previous_predictions")
 
-    def _adapt_normalizer(self, observation):
+    def _adapt_normalizer(self, observation: np.ndarray) -> None:
         if len(self._observations) >= self._num_normalizer_decisions:
             return
         self._observations.append(observation)
@@ -254,18 +262,20 @@ class ControlLoop:
             )
 
 
-def _bounded(scaling, minimum, maximum):
-    changes = {"min_learning_rate": minimum, "max_learning_rate": maximum}
-    changes = {name: v for name, v in changes.items() if v is not None}
+def _bounded(
+    scaling: LearningRateScaling, minimum: float | None, maximum: float | None
+) -> LearningRateScaling:
+    bounds = {"min_learning_rate": minimum, "max_learning_rate": maximum}
+    changes = {name: bound for name, bound in bounds.items() if bound is not None}
     return dataclasses.replace(scaling, **changes)
 
 
-def _check_count(name, value, minimum):
+def _check_count(name: str, value: int, minimum: int) -> None:
     if not isinstance(value, (int, np.integer)) or value < minimum:
         raise ValueError(f"Expected {name} to be an int >= {minimum}, found {value!r}.")
 
 
-def _check_rate(name, rate, scaling):
+def _check_rate(name: str, rate: float, scaling: LearningRateScaling) -> None:
     low, high = scaling.min_learning_rate, scaling.max_learning_rate
     if not low <= rate <= high:
         raise ValueError(f"Expected {name} in [{low!r}, {high!r}], found {rate!r}.")

@@ -7,7 +7,8 @@ import io
 import json
 import os
 import zipfile
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,10 +19,16 @@ from learned_lr.control.controller_spec import (
     ControllerSpec,
 )
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 # What the spec needs is reached from here, too.
 __all__ = ["NETWORKS", "Controller", "ControllerError", "ControllerSpec"]
 
-_ACTIVATIONS = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0)}
+_ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "tanh": np.tanh,
+    "relu": lambda x: np.maximum(x, 0),
+}
 # TF-Agents' TensorNormalizer.normalize: its variance epsilon and its clipping of the normalised observation.
 _VARIANCE_EPSILON = np.float32(1e-3)
 _NORMALIZED_CLIP = np.float32(5.0)
@@ -39,7 +46,7 @@ class Controller:
       action, state = controller.act(observation, state)
     """
 
-    def __init__(self, spec: ControllerSpec, weights: dict[str, np.ndarray]):
+    def __init__(self, spec: ControllerSpec, weights: Mapping[str, np.ndarray]):
         """Checks and keeps the weights.
 
         Args:
@@ -60,7 +67,7 @@ class Controller:
         """The standard deviation of the action in training, in action units."""
         return float(self.weights["action_deviation"][0])
 
-    def initial_state(self):
+    def initial_state(self) -> tuple[np.ndarray, ...]:
         """Returns the state at the start of an episode: () for an MLP, (hidden, cell) of zeros for an LSTM."""
         if self.spec.network == "mlp":
             return ()
@@ -69,7 +76,7 @@ class Controller:
             np.zeros(self.spec.num_units, np.float32),
         )
 
-    def with_normalizer(self, mean: np.ndarray, variance: np.ndarray) -> Controller:
+    def with_normalizer(self, mean: ArrayLike, variance: ArrayLike) -> Controller:
         """Returns the same controller with another normaliser.
 
         Args:
@@ -85,7 +92,9 @@ class Controller:
         }
         return Controller(self.spec, {**self.weights, **changed})
 
-    def act(self, observation: np.ndarray, state=()) -> tuple[float, Any]:
+    def act(
+        self, observation: ArrayLike, state: tuple[np.ndarray, ...] = ()
+    ) -> tuple[float, tuple[np.ndarray, ...]]:
         """Returns (action, next state): the mean action in [-1, 1] of the policy.
 
         Args:
@@ -117,7 +126,9 @@ class Controller:
         mean = np.tanh(hidden @ weights["action_kernel"] + weights["action_bias"])
         return float(mean[0]), state
 
-    def _lstm(self, inputs, hidden, cell):
+    def _lstm(
+        self, inputs: np.ndarray, hidden: np.ndarray, cell: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         weights = self.weights
         gates = (
             inputs @ weights["lstm_kernel"]
@@ -136,7 +147,7 @@ class Controller:
         text = json.dumps(document, indent=2, sort_keys=True) + "\n"
         return {_WEIGHTS_FILE: weights, _SPEC_FILE: text.encode()}
 
-    def save(self, directory: str) -> None:
+    def save(self, directory: str | os.PathLike[str]) -> None:
         """Writes `spec.json` and `weights.npz` into a folder, which is made if it isn't there."""
         os.makedirs(directory, exist_ok=True)
         for name, content in self.files().items():
@@ -144,7 +155,7 @@ class Controller:
                 file.write(content)
 
     @classmethod
-    def load(cls, directory: str) -> Controller:
+    def load(cls, directory: str | os.PathLike[str]) -> Controller:
         """Reads a controller folder.
 
         Args:
@@ -189,9 +200,7 @@ def _npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in sorted(arrays):
             content = io.BytesIO()
-            np.lib.format.write_array(
-                content, np.ascontiguousarray(arrays[name]), allow_pickle=False
-            )
+            np.save(content, np.ascontiguousarray(arrays[name]), allow_pickle=False)
             archive.writestr(
                 zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)),
                 content.getvalue(),
