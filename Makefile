@@ -75,13 +75,14 @@ $(KERAS3_BACKENDS:%=test-keras3-%): test-keras3-%: .venv-keras3-%/installed
 
 .PRECIOUS: .venv-keras3-%/installed
 
-# setuptools packs whatever an earlier build left in build/, so that goes first.
+# setuptools packs whatever an earlier build left in build/, so none is left.
 wheel: setup
 	rm -rf build dist
 	$(VENV_PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation \
 		--wheel-dir dist .
+	rm -rf build
 
-# -rs names each Python that isn't there. Only this checkout's environments are made: .venv-wheel-3.9 and so on.
+# The environments are .venv-wheel-3.9 and so on; -rs names each Python that isn't there.
 test-wheel: wheel
 	$(VENV_PYTHON) -m pytest -rs -m wheel tests/test_package.py
 

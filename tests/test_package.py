@@ -177,6 +177,14 @@ def test_lock_holds_what_setup_asks_for(metadata):
             assert name.lower().replace("_", "-") in locked, line
 
 
+def test_citation_and_changelog_know_the_version():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {learned_lr.__version__}\n" in citation
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## \[(.+?)\]", changelog, re.MULTILINE)
+    assert headings[:2] == ["Unreleased", learned_lr.__version__]
+
+
 def _assert_works(found, folder):
     """Compares `installed_package` in another place with the checkout."""
     expected = facts()
