@@ -96,10 +96,14 @@ def test_wheel_holds_all_of_both_packages_and_nothing_else(names):
     assert {name for name in names if ".dist-info/" not in name} == expected
 
 
-def test_wheel_holds_no_gin_and_no_tests(names):
+def test_wheel_holds_no_gin_and_no_tests(wheel, names):
     tops = {name.partition("/")[0] for name in names}
     information = f"learned_lr-{learned_lr.__version__}.dist-info"
     assert tops == {*PACKAGES, information}
+    # A folder without modules leaves no file in a wheel, yet hides a package of its name in an editable installation.
+    with zipfile.ZipFile(wheel) as archive:
+        packages = archive.read(f"{information}/top_level.txt").decode().split()
+    assert packages == list(PACKAGES)
 
 
 @pytest.mark.parametrize(
