@@ -1,7 +1,7 @@
 # `make help` lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-data test-keras3 lint gpu clean check-python
+.PHONY: help setup quickstart test test-data test-keras3 test-wheel lint wheel gpu clean check-python
 
 # TensorFlow's information messages hide the lines that matter; warnings and errors stay.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -23,13 +23,15 @@ FOUND = $(or $(shell "$(TRIED)" --version 2>/dev/null),nothing that runs) ($(TRI
 
 help:
 	@echo 'make quickstart  set up .venv, then train a controller on the digits'
-	@echo 'make test        format, lint and the tests that need no data set'
+	@echo 'make test        format, lint, types and the tests that need no data set'
 	@echo 'make test-data   the tests on real data, which TFDS_DATA_DIR must hold'
 	@echo 'make test-keras3 the tests of the callback in Keras 3 on TensorFlow, JAX and PyTorch, an environment each'
-	@echo 'make lint        format and lint alone'
+	@echo 'make test-wheel  the wheel in an environment of its own for each Python from 3.9 to 3.13 that is found'
+	@echo 'make lint        format, lint and types alone'
+	@echo 'make wheel       the package to publish, in dist/'
 	@echo 'make setup       .venv with the locked packages; PYTHON=python3.9 picks the interpreter of a new .venv'
 	@echo 'make gpu         replace the TensorFlow in .venv by the one with CUDA (Linux, NVIDIA)'
-	@echo 'make clean       remove .venv, caches and build files; runs/ stays'
+	@echo 'make clean       remove .venv*, caches and build files; runs/ stays'
 
 setup: $(STAMP)
 
@@ -49,6 +51,7 @@ quickstart: setup
 lint: setup
 	$(RUFF) format --check .
 	$(RUFF) check .
+	$(VENV_PYTHON) -m mypy
 
 test: lint
 	$(VENV_PYTHON) -m pytest
@@ -72,6 +75,17 @@ $(KERAS3_BACKENDS:%=test-keras3-%): test-keras3-%: .venv-keras3-%/installed
 
 .PRECIOUS: .venv-keras3-%/installed
 
+# setuptools packs whatever an earlier build left in build/, so none is left.
+wheel: setup
+	rm -rf build dist
+	$(VENV_PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation \
+		--wheel-dir dist .
+	rm -rf build
+
+# The environments are .venv-wheel-3.9 and so on; -rs names each Python that isn't there.
+test-wheel: wheel
+	$(VENV_PYTHON) -m pytest -rs -m wheel tests/test_package.py
+
 # Both packages own the same files, so one must go first; requirements.txt as constraints keeps all other versions.
 # Once requirements.txt or setup.py changes, `setup` puts tensorflow-cpu back, and this must be run again.
 gpu: setup
@@ -79,5 +93,5 @@ gpu: setup
 	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -c requirements.txt 'tensorflow[and-cuda]==2.15.1'
 
 clean:
-	rm -rf .venv .venv-keras3-* build *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .venv-keras3-* .venv-wheel-* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find official_resnet learned_lr tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
