@@ -60,7 +60,7 @@ def repository_links(markdown: str, path: str) -> dict[str, str]:
 
 def site_path(path: str) -> str:
     """Returns the path in the site of a path in the repository: docs/ is the site's root."""
-    return path[len(_DOCS) :] if path.startswith(_DOCS) else path
+    return path.removeprefix(_DOCS)
 
 
 def with_site_links(markdown: str, path: str) -> str:
