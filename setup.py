@@ -54,8 +54,12 @@ setup(
     packages=find_packages(include=["learned_lr*", "official_resnet*"]),
     package_data={
         "learned_lr.control": ["pretrained/*/*"],
-        # The paper's figures, and where they come from.
-        "learned_lr.report": ["paper_data/*.csv", "paper_data/SOURCE.md"],
+        # The paper's figures, and where they come from; the page's templates.
+        "learned_lr.report": [
+            "paper_data/*.csv",
+            "paper_data/SOURCE.md",
+            "templates/*",
+        ],
     },
     # The light side's tests pass with 1.22.0 and with 2.4.
     install_requires=["numpy>=1.22"],
