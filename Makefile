@@ -1,7 +1,7 @@
 # `make help` lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-data test-keras3 test-wheel lint wheel gpu clean check-python
+.PHONY: help setup quickstart test test-data test-keras3 test-wheel lint wheel docs gpu clean check-python
 
 # TensorFlow's information messages hide the lines that matter; warnings and errors stay.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -31,6 +31,7 @@ help:
 	@echo 'make wheel       the package to publish, in dist/'
 	@echo 'make setup       .venv with the locked packages; PYTHON=python3.9 picks the interpreter of a new .venv'
 	@echo 'make gpu         replace the TensorFlow in .venv by the one with CUDA (Linux, NVIDIA)'
+	@echo 'make docs        the pages of docs/ with the reference, as a site that needs no server: site/index.html'
 	@echo 'make clean       remove .venv*, caches and build files; runs/ stays'
 
 setup: $(STAMP)
@@ -92,6 +93,15 @@ gpu: setup
 	$(VENV_PYTHON) -m pip uninstall --quiet --yes tensorflow-cpu
 	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -c requirements.txt 'tensorflow[and-cuda]==2.15.1'
 
+# An environment of its own, because the pins of .venv are those of TensorFlow. Building needs no network.
+docs: .venv-docs/installed
+	NO_MKDOCS_2_WARNING=true .venv-docs/bin/python -m mkdocs build --strict
+
+.venv-docs/installed: docs/requirements.txt | check-python
+	"$(PYTHON)" -m venv --clear .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -r $<
+	touch $@
+
 clean:
-	rm -rf .venv .venv-keras3-* .venv-wheel-* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-keras3-* .venv-docs .venv-wheel-* site build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find official_resnet learned_lr tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
