@@ -196,7 +196,7 @@ class OneCycle:
 
 
 @dataclasses.dataclass(frozen=True)
-class Replay:
+class RecordedRates:
     """Plays a recorded schedule: the rate of the last recorded step not after this one.
 
     Attributes:
@@ -215,7 +215,7 @@ class Replay:
         object.__setattr__(self, "learning_rates", table.learning_rates)
 
     @classmethod
-    def from_csv(cls, path: str, label: str | None = None) -> Replay:
+    def from_csv(cls, path: str, label: str | None = None) -> RecordedRates:
         """Reads a CSV table with columns `trainee_step` and `learning_rate`."""
         table = RateTable.load(path)
         return cls(table.steps, table.learning_rates, label or "replay")
