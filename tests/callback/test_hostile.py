@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from learned_lr import LearnedLearningRate
-from learned_lr.callback import keras_models
+from learned_lr.callback import backends
 from learned_lr.control import pretrained
 from learned_lr.control.controller import ControllerError
 
@@ -249,7 +249,7 @@ def test_measured_loss_is_that_of_evaluate(digits, compiled, case):
     model = compiled([layers.Input((8, 8, 1)), layers.Flatten(), *copies], loss=loss)
     callback = _quiet(validation_batch=256)
     _fit(model, (x, y, x_validation, y_validation), callback, epochs=1)
-    found, predictions = callback._sample.measure()
+    found, predictions = callback._fit.sample.measure()
     expected = model.evaluate(x_validation, y_validation, batch_size=64, verbose=0)
     assert found == pytest.approx(expected, rel=1e-5)
     assert predictions.dtype == np.float32
@@ -275,7 +275,7 @@ def test_several_outputs(digits, compiled, weights):
     callback = _quiet(validation_batch=256)
     with pytest.raises(ValueError, match="found no predictions and no final dense"):
         _fit(model, data, callback)
-    found, predictions = callback._sample.measure()
+    found, predictions = callback._fit.sample.measure()
     expected = model.evaluate(*data[2:], batch_size=64, verbose=0, return_dict=True)
     assert predictions is None
     assert found == pytest.approx(expected["loss"], rel=1e-5)
@@ -332,7 +332,7 @@ def test_loss_that_is_not_compiled_in(digits):
             return self.head(self.flatten(inputs))
 
     model = Own()
-    model(keras_models.to_tensor(digits[0][:1]))
+    model(backends.to_tensor(digits[0][:1]))
     model.compile("adam")
     callback = _quiet()
     with pytest.raises(ValueError, match="give the callback loss="):

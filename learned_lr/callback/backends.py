@@ -1,0 +1,63 @@
+"""Which Keras and which backend runs, and arrays and tensors of any of them.
+
+Keras 2 and Keras 3 on TensorFlow, JAX and PyTorch differ behind these few functions. Nothing here
+knows models, layers or optimizers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+IS_KERAS_2: bool = keras.__version__.startswith("2.")
+
+
+def name() -> str:
+    """Returns 'tensorflow', 'jax' or 'torch'."""
+    return "tensorflow" if IS_KERAS_2 else keras.backend.backend()
+
+
+def to_numpy(value: Any) -> np.ndarray:
+    """Returns an array, tensor or variable of any backend as numpy; low precisions become float32."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    if str(getattr(value, "dtype", "")).endswith("bfloat16"):
+        value = value.float() if name() == "torch" else _as_float32(value)
+    return np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+
+
+def _as_float32(value):
+    if name() == "tensorflow" and not isinstance(value, np.ndarray):
+        import tensorflow as tf
+
+        return tf.cast(value, tf.float32)
+    return np.asarray(value).astype(np.float32)
+
+
+def to_tensor(array: np.ndarray) -> Any:
+    """Returns a numpy array as the backend's tensor."""
+    if IS_KERAS_2:
+        import tensorflow as tf
+
+        return tf.convert_to_tensor(array)
+    return keras.ops.convert_to_tensor(array)
+
+
+def cast_float32(value: Any) -> Any:
+    """Returns a tensor as float32."""
+    if IS_KERAS_2:
+        import tensorflow as tf
+
+        return tf.cast(value, tf.float32)
+    return keras.ops.cast(value, "float32")
+
+
+def mean(value: Any) -> Any:
+    """Returns the mean over all of a tensor."""
+    if IS_KERAS_2:
+        import tensorflow as tf
+
+        return tf.reduce_mean(value)
+    return keras.ops.mean(value)
