@@ -20,20 +20,15 @@ def name() -> str:
 
 
 def to_numpy(value: Any) -> np.ndarray:
-    """Returns an array, tensor or variable of any backend as numpy; low precisions become float32."""
+    """Returns an array, tensor or variable of any backend as numpy; bfloat16 becomes float32."""
+    dtype = getattr(value, "dtype", "")
+    # numpy has no arithmetic for it; TensorFlow's and numpy's data types have their name apart.
+    if str(getattr(dtype, "name", dtype)).endswith("bfloat16"):
+        is_array = isinstance(value, np.ndarray)
+        value = value.astype(np.float32) if is_array else cast_float32(value)
     if hasattr(value, "detach"):
         value = value.detach().cpu()
-    if str(getattr(value, "dtype", "")).endswith("bfloat16"):
-        value = value.float() if name() == "torch" else _as_float32(value)
     return np.asarray(value.numpy() if hasattr(value, "numpy") else value)
-
-
-def _as_float32(value):
-    if name() == "tensorflow" and not isinstance(value, np.ndarray):
-        import tensorflow as tf
-
-        return tf.cast(value, tf.float32)
-    return np.asarray(value).astype(np.float32)
 
 
 def to_tensor(array: np.ndarray) -> Any:

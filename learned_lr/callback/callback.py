@@ -39,6 +39,11 @@ class LearnedLearningRate(keras.callbacks.Callback):
     an earlier one: with `initial_epoch`, with `BackupAndRestore`, or because
     `num_training_steps` says that the run is longer than one `fit`.
 
+    It reads `fit`'s validation data and other callbacks off the call stack. Where it can't, in a
+    training loop of your own that calls a `keras.callbacks.CallbackList`, or inside another
+    callback, it needs `validation_data`. Such a loop gives it what `fit` does: `params` with
+    `epochs` and `steps`, and logs whose `loss` is the running mean of the epoch.
+
     Attributes:
       schedule: the `RateTable` of the latest run; `schedule.save('lr.csv')` for `Replay`.
       measuring_fraction: float, the share of the latest `fit`'s time that measuring took.
@@ -144,7 +149,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
         """Refuses what can't work, before a step is trained."""
         self._begin = time.perf_counter()
         self._fit = None
-        refusals.check_plain_rate(self.model.optimizer)
+        refusals.check_plain_rate(getattr(self.model, "optimizer", None))
         self._arguments = running_fit.arguments(self, self.validation_data)
         refusals.check_rivals(self, self._arguments.callbacks)
 
@@ -167,14 +172,15 @@ class LearnedLearningRate(keras.callbacks.Callback):
     ) -> None:
         """Decides, once an interval is over."""
         # An execution of several steps may end short, with the epoch.
-        end = min(batch + 1, self.params.get("steps") or math.inf)
-        self._fit.train(end - self._first_batch, logs)
+        end = min(batch + 1, self.params.get("steps") or batch + 1)
+        self._running().train(end - self._first_batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the rate into the logs, and the state for a restored training."""
-        self._fit.end_epoch(logs)
+        fit = self._running()
+        fit.end_epoch(logs)
         if logs is not None:
-            logs["learning_rate"] = self._fit.run.loop.learning_rate
+            logs["learning_rate"] = fit.run.loop.learning_rate
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Looks at the weights a last time, and sums up."""
@@ -190,6 +196,14 @@ class LearnedLearningRate(keras.callbacks.Callback):
                 f"{max(rates):.2e}; measuring took {self.measuring_fraction:.1%} of the time."
             )
 
+    def _running(self) -> ControlledFit:
+        if self._fit is None:
+            raise ValueError(
+                "Expected on_train_begin() and on_epoch_begin() first, as fit() calls them, "
+                "found none of them."
+            )
+        return self._fit
+
     def _new_run(self, num_steps: int, num_done: int) -> ControlledRun:
         loop = ControlLoop(
             self.controller, num_steps, self.control_interval, *self._rates
@@ -199,6 +213,11 @@ class LearnedLearningRate(keras.callbacks.Callback):
 
     def _start(self, epoch: int) -> ControlledFit:
         """Makes a run, or goes on with the one before or with one from a backup."""
+        if self._arguments is None:
+            raise ValueError(
+                "Expected on_train_begin() before on_epoch_begin(), as fit() calls them, "
+                "found none."
+            )
         # Let go of, so that its data are not kept alive.
         fit, self._arguments = self._arguments, None
         num_steps, num_done = run_length(self.params, self.num_training_steps, epoch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, Callable
 
@@ -50,9 +51,9 @@ class HeldOutSample:
         self.num_examples = len(nested_structures.leaves(inputs)[0])
         self._batches = []
         for start in range(0, self.num_examples, batch_size):
-            rows = np.s_[start : start + batch_size]
+            rows = slice(start, start + batch_size)
             batch = nested_structures.map_structure(
-                lambda a, rows=rows: backends.to_tensor(a[rows]), (inputs, targets)
+                functools.partial(_rows, rows), (inputs, targets)
             )
             num_examples = min(batch_size, self.num_examples - start)
             self._batches.append((num_examples, *batch))
@@ -125,6 +126,10 @@ class HeldOutSample:
 
         # reduce_retracing would give up static shapes, which some models need.
         return forward if model.run_eagerly else tf.function(forward)
+
+
+def _rows(rows: slice, array: np.ndarray) -> Any:
+    return backends.to_tensor(array[rows])
 
 
 def untrained_loss(

@@ -10,7 +10,14 @@ import numpy as np
 
 
 def check_plain_rate(optimizer: Any) -> None:
-    """Raises ValueError unless the learning rate is a number that can be set: no schedule, no function."""
+    """Checks that the learning rate can be set.
+
+    Args:
+      optimizer: that of the model; None for a model that isn't compiled.
+
+    Raises:
+      ValueError: unless the rate is a number: no schedule, no function.
+    """
     if optimizer is None:
         raise ValueError(
             "Expected a compiled model, found one without an optimizer: compile it first."

@@ -36,8 +36,9 @@ class Replay(keras.optimizers.schedules.LearningRateSchedule):
           ValueError: if it isn't such a table.
         """
         super().__init__()
-        is_path = isinstance(source, (str, os.PathLike))
-        self.table = RateTable.load(source) if is_path else source
+        if isinstance(source, (str, os.PathLike)):
+            source = RateTable.load(os.fspath(source))
+        self.table = source
 
     def __call__(self, step: Any) -> Any:
         """Returns the rate of a step, a float32 scalar tensor; the last one holds for ever."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import keras
 import numpy as np
 
@@ -32,8 +34,7 @@ class Snapshot:
         for variable, value in zip(model.weights, self._weights):
             variable.assign(value)
         variables = optimizers.variables(model.optimizer)
-        missing = len(variables) - len(self._optimizer)
-        for variable, value in zip(variables, [*self._optimizer, *[None] * missing]):
+        for variable, value in itertools.zip_longest(variables, self._optimizer):
             if value is None:
                 value = np.zeros(
                     tuple(variable.shape), backends.to_numpy(variable).dtype
