@@ -7,5 +7,6 @@ import signal
 # interrupted jobs need it heard.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# The environments of the callback's tests have no training stack, and no test of jobs.
-pytest_plugins = ["toy_jobs"] if importlib.util.find_spec("gin") else []
+# The environments of the callback's tests have no training stack, and no test of jobs. (The folder
+# gin/ would pass for the package gin.)
+pytest_plugins = ["toy_jobs"] if importlib.util.find_spec("tf_agents") else []

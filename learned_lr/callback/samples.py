@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from learned_lr.callback import keras_models
+from learned_lr.callback import backends, nested_structures
 
 # A forward pass costs a third of a training step, so that this fraction of an interval's examples is about 1.3%.
 _FRACTION = 0.04
@@ -27,7 +29,7 @@ def cost(num_examples: int, batch_size: int, control_interval: int) -> float:
     return num_examples / (_TRAINING_COST * batch_size * control_interval)
 
 
-def take(data, num_examples: int, seed: int = 0):
+def take(data: Any, num_examples: int, seed: int = 0) -> tuple[Any, Any]:
     """Returns (inputs, targets) of at most `num_examples` examples, as nested numpy arrays.
 
     Args:
@@ -42,18 +44,18 @@ def take(data, num_examples: int, seed: int = 0):
     """
     if isinstance(data, (tuple, list)) and not hasattr(data, "__next__"):
         inputs, targets = _pair(data)
-        size = len(keras_models.leaves(inputs)[0])
+        size = len(nested_structures.leaves(inputs)[0])
         rows = np.random.default_rng(seed).permutation(size)[:num_examples]
         rows.sort()
-        inputs, targets = keras_models.map_structure(
+        inputs, targets = nested_structures.map_structure(
             lambda a: _array(a)[rows], (inputs, targets)
         )
     else:
         inputs, targets = _first(data, num_examples)
-    if not len(keras_models.leaves(inputs)[0]):
+    if not len(nested_structures.leaves(inputs)[0]):
         raise ValueError("Expected validation data with examples, found none.")
     for name, part in (("inputs", inputs), ("targets", targets)):
-        for array in keras_models.leaves(part):
+        for array in nested_structures.leaves(part):
             if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
                 raise ValueError(
                     f"Expected finite validation {name}, found NaN or infinity in them."
@@ -78,8 +80,8 @@ def _first(data, num_examples):
         )
     parts, found = [], 0
     for batch in _batches(data):
-        parts.append(keras_models.map_structure(_array, tuple(_pair(batch))))
-        found += len(keras_models.leaves(parts[-1][0])[0])
+        parts.append(nested_structures.map_structure(_array, tuple(_pair(batch))))
+        found += len(nested_structures.leaves(parts[-1][0])[0])
         if found >= num_examples:
             break
     if not parts:
@@ -108,4 +110,4 @@ def _concatenate(parts, num_examples):
 def _array(value):
     if hasattr(value, "to_numpy"):  # pandas.
         return value.to_numpy()
-    return keras_models.to_numpy(value)
+    return backends.to_numpy(value)

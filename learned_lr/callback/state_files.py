@@ -7,6 +7,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +21,8 @@ class StateFiles:
         """Names the folder, which is made at the first `save`."""
         self._folder = folder
 
-    def save(self, num_updates: int, state: Mapping[str, np.ndarray]) -> None:
-        """Writes a state; the file is there whole or not at all."""
+    def save(self, num_updates: int, state: Mapping[str, Any]) -> None:
+        """Writes a state, arrays by name; the file is there whole or not at all."""
         os.makedirs(self._folder, exist_ok=True)
         path = os.path.join(self._folder, f"{num_updates:012d}.npz")
         with open(f"{path}.tmp", "wb") as file:

@@ -27,7 +27,7 @@ def describe(schedule: Any) -> dict[str, Any]:
     for kind, schedule_class in KINDS.items():
         if type(schedule) is schedule_class:
             return {"kind": kind, **dataclasses.asdict(schedule)}
-    if isinstance(schedule, schedules.Replay):
+    if isinstance(schedule, schedules.RecordedRates):
         return {"kind": "replay", **dataclasses.asdict(schedule)}
     if isinstance(schedule, adaptive_schedules.Learned):
         spec = schedule.controller.files()["spec.json"].decode()

@@ -239,7 +239,7 @@ def replay(root_dir: str, path: str = gin.REQUIRED, label: str = "replay") -> Sc
     """
     inside = os.path.join(root_dir, path)
     found = inside if os.path.isfile(inside) else path
-    return {label: schedules.Replay.from_csv(found, label)}
+    return {label: schedules.RecordedRates.from_csv(found, label)}
 
 
 @gin.register("paper_schedule")
@@ -261,7 +261,7 @@ def paper_schedule(root_dir: str, pair: str = "fashion_mnist_cnn") -> Schedules:
     steps = range(0, read_at[-1], 10)
     rates = np.exp(np.interp(steps, read_at, logs)).tolist()
     label = f"paper's Figure 2, {pair}"
-    return {label: schedules.Replay(tuple(steps), tuple(rates), label)}
+    return {label: schedules.RecordedRates(tuple(steps), tuple(rates), label)}
 
 
 def collect(families: Sequence[Callable[..., Schedules]], root_dir: str) -> Schedules:

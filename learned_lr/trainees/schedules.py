@@ -239,7 +239,7 @@ class OneCycle:
 
 
 @dataclasses.dataclass(frozen=True)
-class Replay:
+class RecordedRates:
     """Plays a recorded schedule: the rate of the last recorded step not after this one.
 
     Attributes:
@@ -258,7 +258,7 @@ class Replay:
         object.__setattr__(self, "learning_rates", table.learning_rates)
 
     @classmethod
-    def from_csv(cls, path: str, label: str | None = None) -> Replay:
+    def from_csv(cls, path: str, label: str | None = None) -> RecordedRates:
         """Reads a CSV table with columns `trainee_step` and `learning_rate`."""
         table = RateTable.load(path)
         return cls(table.steps, table.learning_rates, label or "replay")

@@ -117,7 +117,7 @@ def test_replay_is_looked_for_under_the_root_first(tmp_path):
     (tmp_path / "lr.csv").write_text("trainee_step,learning_rate\n0,0.5\n")
     gin.bind_parameter("replay.path", "lr.csv")
     assert _family("replay")(str(tmp_path)) == {
-        "replay": schedules.Replay((0,), (0.5,), "replay")
+        "replay": schedules.RecordedRates((0,), (0.5,), "replay")
     }
 
 
@@ -131,7 +131,9 @@ def test_equal_content_has_an_equal_fingerprint():
     fingerprint = schedule_descriptions.fingerprint
     assert fingerprint(schedules.Constant(0.1)) == fingerprint(schedules.Constant(0.1))
     assert fingerprint(schedules.Constant(0.1)) != fingerprint(schedules.Constant(0.2))
-    first, second = (schedules.Replay((0,), (0.1,), label) for label in ("a", "b"))
+    first, second = (
+        schedules.RecordedRates((0,), (0.1,), label) for label in ("a", "b")
+    )
     assert fingerprint(first) == fingerprint(second)
 
 

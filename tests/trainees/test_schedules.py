@@ -68,7 +68,7 @@ CURVES = {
         + [0.7525, 0.505, 0.2575, 0.0763174251],
     ),
     "recorded": (
-        schedules.Replay((0, 15, 20, 70), (0.1, 0.2, 0.3, 0.4), "recorded"),
+        schedules.RecordedRates((0, 15, 20, 70), (0.1, 0.2, 0.3, 0.4), "recorded"),
         [0.1, 0.1, 0.3, 0.3, 0.3, 0.3, 0.3, 0.4, 0.4, 0.4],
     ),
 }
@@ -94,8 +94,10 @@ def test_replay_from_csv(tmp_path):
     path.write_text(
         "learning_rate,note,trainee_step\n0.1,a,0\n0.05,b,30\n1e-3,c,60.0\n"
     )
-    schedule = schedules.Replay.from_csv(str(path), label="by hand")
-    assert schedule == schedules.Replay((0, 30, 60), (0.1, 0.05, 1e-3), "by hand")
+    schedule = schedules.RecordedRates.from_csv(str(path), label="by hand")
+    assert schedule == schedules.RecordedRates(
+        (0, 30, 60), (0.1, 0.05, 1e-3), "by hand"
+    )
     assert _curve(schedule) == [0.1] * 3 + [0.05] * 3 + [1e-3] * 4
 
 
@@ -112,7 +114,7 @@ def test_a_csv_that_does_not_fit_is_refused(tmp_path, content, message):
     path = tmp_path / "schedule.csv"
     path.write_text(content)
     with pytest.raises(ValueError, match=message):
-        schedules.Replay.from_csv(str(path))
+        schedules.RecordedRates.from_csv(str(path))
 
 
 @pytest.mark.parametrize(
@@ -141,14 +143,14 @@ def test_a_csv_that_does_not_fit_is_refused(tmp_path, content, message):
         (lambda: schedules.Exponential(0.1, 0.0), "final_fraction > 0, found 0.0"),
         (lambda: schedules.OneCycle(0.1, 1.0), r"warmup_fraction in \(0, 1\), found 1"),
         (lambda: schedules.OneCycle(0.1, 0.3, 0.0), "initial_divisor > 0"),
-        (lambda: schedules.Replay((), ()), "at least one, found 0 and 0"),
-        (lambda: schedules.Replay((0, 1), (0.1,)), "found 1 and 2"),
+        (lambda: schedules.RecordedRates((), ()), "at least one, found 0 and 0"),
+        (lambda: schedules.RecordedRates((0, 1), (0.1,)), "found 1 and 2"),
         (
-            lambda: schedules.Replay((1, 2), (0.1, 0.1)),
+            lambda: schedules.RecordedRates((1, 2), (0.1, 0.1)),
             r"ascending steps from 0, found \(1, 2\)",
         ),
-        (lambda: schedules.Replay((0, 0), (0.1, 0.1)), "ascending steps from 0"),
-        (lambda: schedules.Replay((0,), (0.0,)), "learning_rate > 0, found 0.0"),
+        (lambda: schedules.RecordedRates((0, 0), (0.1, 0.1)), "ascending steps from 0"),
+        (lambda: schedules.RecordedRates((0,), (0.0,)), "learning_rate > 0, found 0.0"),
     ],
 )
 def test_a_schedule_that_is_none_is_refused(make, message):
