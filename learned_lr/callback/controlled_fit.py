@@ -108,7 +108,7 @@ class ControlledFit:
         if self._files is not None:
             self._files.clear()
 
-    def _decide(self):
+    def _decide(self) -> None:
         """Measures and sets the rate; brakes instead if the run has exploded."""
         run, is_first = self.run, self.run.loop.training_step is None
         self._rate.check(self._model.optimizer)
@@ -130,9 +130,9 @@ class ControlledFit:
             num_updates = optimizers.num_updates(self._model.optimizer)
             self._files.save(num_updates, run.state())
 
-    def _brake(self):
+    def _brake(self) -> None:
         self._recovery.recover(self.run)
         self._set_rate()
 
-    def _set_rate(self):
+    def _set_rate(self) -> None:
         self._rate.set(self._model.optimizer, self.run.loop.learning_rate)

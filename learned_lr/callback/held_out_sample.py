@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any, Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -86,7 +87,9 @@ class HeldOutSample:
         kernel = layers.final_kernel(self._model, width)
         return None if kernel is None else backends.to_numpy(kernel)
 
-    def _evaluate(self, targets, predictions, penalties):
+    def _evaluate(
+        self, targets: Any, predictions: Any, penalties: Sequence[Any]
+    ) -> tuple[Any, Any]:
         loss = _total_loss(self._loss, self._loss_weights, targets, predictions)
         for penalty in penalties:
             loss = loss + backends.cast_float32(penalty)
@@ -95,26 +98,12 @@ class HeldOutSample:
             predictions = _probabilities(self._loss, predictions)
         return loss, predictions
 
-    def _make_forward(self):
-        model = self._model
+    def _make_forward(self) -> Callable[[Any, Any], tuple[Any, Any]]:
         if backends.name() == "jax":
-            import jax
+            return self._make_jax_forward()
+        model = self._model
 
-            @jax.jit
-            def apply(trainable, others, inputs, targets):
-                predictions, _, penalties = model.stateless_call(
-                    trainable, others, inputs, training=False, return_losses=True
-                )
-                return self._evaluate(targets, predictions, penalties)
-
-            def forward(inputs, targets):
-                trainable = [v.value for v in model.trainable_variables]
-                others = [v.value for v in model.non_trainable_variables]
-                return apply(trainable, others, inputs, targets)
-
-            return forward
-
-        def forward(inputs, targets):
+        def forward(inputs: Any, targets: Any) -> tuple[Any, Any]:
             predictions = model(inputs, training=False)
             return self._evaluate(targets, predictions, model.losses)
 
@@ -126,6 +115,25 @@ class HeldOutSample:
 
         # reduce_retracing would give up static shapes, which some models need.
         return forward if model.run_eagerly else tf.function(forward)
+
+    def _make_jax_forward(self) -> Callable[[Any, Any], tuple[Any, Any]]:
+        import jax
+
+        model = self._model
+
+        @jax.jit
+        def apply(trainable: Any, others: Any, inputs: Any, targets: Any) -> Any:
+            predictions, _, penalties = model.stateless_call(
+                trainable, others, inputs, training=False, return_losses=True
+            )
+            return self._evaluate(targets, predictions, penalties)
+
+        def forward(inputs: Any, targets: Any) -> tuple[Any, Any]:
+            trainable = [v.value for v in model.trainable_variables]
+            others = [v.value for v in model.non_trainable_variables]
+            return apply(trainable, others, inputs, targets)
+
+        return forward
 
 
 def _rows(rows: slice, array: np.ndarray) -> Any:
@@ -155,7 +163,7 @@ def untrained_loss(
     return loss
 
 
-def _total_loss(loss, weights, targets, predictions):
+def _total_loss(loss: Any, weights: Any, targets: Any, predictions: Any) -> Any:
     """The compiled loss of a batch: the weighted sum over outputs of the mean loss."""
     if isinstance(loss, dict):
         pairs = [(loss[name], targets[name], predictions[name]) for name in loss]
@@ -192,7 +200,7 @@ def _total_loss(loss, weights, targets, predictions):
     return total
 
 
-def _probabilities(loss, predictions):
+def _probabilities(loss: Any, predictions: Any) -> Any:
     """Predictions of a classifier as probabilities, of any other model as they are; float32."""
     predictions = backends.cast_float32(predictions)
     while isinstance(loss, (list, tuple, dict)):

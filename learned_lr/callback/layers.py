@@ -25,7 +25,7 @@ def final_kernel(model: keras.Model, num_outputs: int | None) -> Any:
     return found
 
 
-def _flat_layers(layer) -> Iterator[Any]:
+def _flat_layers(layer: Any) -> Iterator[Any]:
     children = getattr(layer, "layers", None)
     if not children and hasattr(layer, "_flatten_layers"):
         children = [

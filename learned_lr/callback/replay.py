@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -57,7 +58,7 @@ class Replay(keras.optimizers.schedules.LearningRateSchedule):
         return cls(RateTable(tuple(config["steps"]), tuple(config["learning_rates"])))
 
 
-def _lookup(steps, values, step):
+def _lookup(steps: Sequence[int], values: Sequence[float], step: Any) -> Any:
     """The float32 value of the last of the ascending steps that is not after this one."""
     if backends.IS_KERAS_2:
         import tensorflow as tf

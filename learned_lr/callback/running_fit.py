@@ -68,7 +68,12 @@ def arguments(
     return FitArguments(validation_data, callbacks, batch_size)
 
 
-def _report(name, values, callbacks, validation_data):
+def _report(
+    name: str,
+    values: Mapping[str, Any] | None,
+    callbacks: tuple[keras.callbacks.Callback, ...],
+    validation_data: Any,
+) -> None:
     """Says that `fit` can't be seen, and which arguments of the callback take the place of its own."""
     found = "no fit() of its model that runs"
     if values is not None:
@@ -88,7 +93,7 @@ def _report(name, values, callbacks, validation_data):
     )
 
 
-def _locals_of_fit(model) -> Mapping[str, Any] | None:
+def _locals_of_fit(model: Any) -> Mapping[str, Any] | None:
     frame = inspect.currentframe()
     while frame is not None:
         values = frame.f_locals
@@ -99,13 +104,13 @@ def _locals_of_fit(model) -> Mapping[str, Any] | None:
     return None
 
 
-def _callbacks(values) -> tuple[keras.callbacks.Callback, ...]:
+def _callbacks(values: Mapping[str, Any]) -> tuple[keras.callbacks.Callback, ...]:
     """Those of a `CallbackList`, or of a plain list, which a `fit` of the user's own may keep."""
     callbacks = getattr(values["callbacks"], "callbacks", values["callbacks"])
     return tuple(callbacks) if isinstance(callbacks, (list, tuple)) else ()
 
 
-def _batch_size(values) -> int | None:
+def _batch_size(values: Mapping[str, Any]) -> int | None:
     size = None
     if "epoch_iterator" in values:  # Keras 3.
         adapter = getattr(values["epoch_iterator"], "data_adapter", None)
@@ -116,7 +121,7 @@ def _batch_size(values) -> int | None:
     return _static_batch_size(values.get("x")) if size is None else size
 
 
-def _static_batch_size(data) -> int | None:
+def _static_batch_size(data: Any) -> int | None:
     """The batch dimension a tf.data pipeline declares; None where it doesn't."""
     spec = getattr(data, "element_spec", None)
     while isinstance(spec, (tuple, list, dict)) and spec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def take(data: Any, num_examples: int, seed: int = 0) -> tuple[Any, Any]:
     return inputs, targets
 
 
-def _pair(batch):
+def _pair(batch: Any) -> tuple[Any, Any]:
     if len(batch) not in (2, 3):
         raise ValueError(
             "Expected validation data (inputs, targets) or (inputs, targets, weights), "
@@ -72,7 +73,7 @@ def _pair(batch):
     return batch[0], batch[1]
 
 
-def _first(data, num_examples):
+def _first(data: Any, num_examples: int) -> Any:
     if hasattr(data, "__next__"):
         raise ValueError(
             "Expected validation data that can be read again, found an iterator: give the "
@@ -89,13 +90,13 @@ def _first(data, num_examples):
     return _concatenate(parts, num_examples)
 
 
-def _batches(data):
+def _batches(data: Any) -> Iterator[Any]:
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
         return (data[index] for index in range(len(data)))
     return iter(data)
 
 
-def _concatenate(parts, num_examples):
+def _concatenate(parts: list[Any], num_examples: int) -> Any:
     first = parts[0]
     if isinstance(first, dict):
         return {
@@ -107,7 +108,7 @@ def _concatenate(parts, num_examples):
     return np.concatenate(parts)[:num_examples]
 
 
-def _array(value):
+def _array(value: Any) -> Any:
     if hasattr(value, "to_numpy"):  # pandas.
         return value.to_numpy()
     return backends.to_numpy(value)

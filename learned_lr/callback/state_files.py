@@ -6,7 +6,7 @@ import os
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -52,12 +52,12 @@ class StateFiles:
         if os.path.isdir(self._folder) and not os.listdir(self._folder):
             os.rmdir(self._folder)
 
-    def _numbers(self):
+    def _numbers(self) -> list[int]:
         if not os.path.isdir(self._folder):
             return []
         matches = map(_NAME.fullmatch, os.listdir(self._folder))
         return sorted(int(match[1]) for match in matches if match)
 
-    def _remove(self, condition):
+    def _remove(self, condition: Callable[[int], bool]) -> None:
         for number in filter(condition, self._numbers()):
             os.remove(os.path.join(self._folder, f"{number:012d}.npz"))
