@@ -97,26 +97,23 @@ def _fit(model, digits, *callbacks, **arguments):
     return model.fit(x, y, callbacks=list(callbacks), **arguments)
 
 
-def _fit_from_inside(model, digits, callback):
-    _fit(model, digits, _Inside(callback))
-
-
 _UNSEEN = pytest.mark.parametrize(
     "train, found",
     [
         (_train_with_a_list, r"found no fit\(\) of its model that runs"),
-        (_fit_from_inside, "whose callbacks are others: _Inside, "),
+        (
+            lambda model, digits, callback: _fit(model, digits, _Inside(callback)),
+            "whose callbacks are others: _Inside, ",
+        ),
     ],
     ids=["own loop", "inside another callback"],
 )
 
 
 def _assert_golden(callback):
-    schedule = callback.schedule
-    assert schedule.steps == _GOLDEN.steps
-    np.testing.assert_allclose(
-        schedule.learning_rates, _GOLDEN.learning_rates, rtol=1e-4
-    )
+    steps, rates = callback.schedule.steps, callback.schedule.learning_rates
+    assert steps == _GOLDEN.steps
+    np.testing.assert_allclose(rates, _GOLDEN.learning_rates, rtol=1e-4)
 
 
 @_UNSEEN
@@ -260,8 +257,7 @@ def test_arguments(digits, compiled):
     _fit(compiled(), digits, probe, other, batch_size=64, epochs=1)
     assert probe.found.callbacks[:2] == (probe, other)
     assert probe.found.batch_size == 64
-    for found, expected in zip(probe.found.validation_data, digits[2:]):
-        assert found is expected
+    assert all(f is e for f, e in zip(probe.found.validation_data, digits[2:]))
 
 
 def test_validation_split_and_batch_size_of_keras(digits, compiled):
