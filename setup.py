@@ -62,7 +62,7 @@ setup(
     extras_require={
         "train": _TRAIN,
         # Python 3.9 has pytest 8, the others have 9. What ruff finds varies by release, so requirements.txt pins it.
-        "test": ["pytest>=7,<10", "ruff>=0.6"],
+        "test": ["pytest>=7,<10", "pytest-xdist>=3.8,<4", "ruff>=0.6"],
         # Below the next major release, which may break; pandas 3 needs Python 3.11.
         "report": [
             "absl-py>=1.4,<3",

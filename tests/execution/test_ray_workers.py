@@ -19,6 +19,8 @@ from learned_lr.execution.workers import WorkerError, Workers, WorkersConfig
 
 ray = pytest.importorskip("ray")
 
+pytestmark = pytest.mark.smoke
+
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _HERE = pathlib.Path(__file__).resolve().parent
 
@@ -292,7 +294,6 @@ def _busy_workers(node):
     ]
 
 
-@pytest.mark.smoke
 def test_grid_survives_the_loss_of_a_node_with_the_results_of_the_local_engine(
     two_nodes, tmp_path
 ):
