@@ -1,7 +1,7 @@
 # `make help` lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-data test-keras3 test-wheel lint wheel docs gpu clean check-python
+.PHONY: help setup quickstart test test-unit test-data test-keras3 test-wheel lint wheel docs gpu clean check-python
 
 # TensorFlow's information messages hide the lines that matter; warnings and errors stay.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -24,6 +24,7 @@ FOUND = $(or $(shell "$(TRIED)" --version 2>/dev/null),nothing that runs) ($(TRI
 help:
 	@echo 'make quickstart  set up .venv, then train a controller on the digits'
 	@echo 'make test        format, lint, types and the tests that need no data set'
+	@echo 'make test-unit   the quick ones of them: under a minute on two cores'
 	@echo 'make test-data   the tests on real data, which TFDS_DATA_DIR must hold'
 	@echo 'make test-keras3 the tests of the callback in Keras 3 on TensorFlow, JAX and PyTorch, an environment each'
 	@echo 'make test-wheel  the wheel in an environment of its own for each Python from 3.9 to 3.13 that is found'
@@ -54,8 +55,15 @@ lint: setup
 	$(RUFF) check .
 	$(VENV_PYTHON) -m mypy
 
+# Files are dealt out whole, since a file's tests share what takes long to build, and in their own order.
+NUM_TEST_WORKERS ?= 2
+PYTEST := $(VENV_PYTHON) -m pytest -n $(NUM_TEST_WORKERS) --dist loadfile --no-loadscope-reorder
+
 test: lint
-	$(VENV_PYTHON) -m pytest
+	$(PYTEST)
+
+test-unit: setup
+	$(PYTEST) -m 'not smoke and not slow and not wheel'
 
 test-data: setup
 	@test -d "$$TFDS_DATA_DIR" || { echo 'TFDS_DATA_DIR must name a folder with prepared data sets' >&2; exit 1; }

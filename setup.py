@@ -59,7 +59,12 @@ setup(
         "train": _TRAIN,
         # Python 3.9 has pytest 8, the others have 9. What ruff finds varies by release, so requirements.txt pins it.
         # mypy 1.11 needs typing-extensions 4.6, and TF-Agents 0.19 accepts 4.5.0 alone.
-        "test": ["pytest>=7,<10", "ruff>=0.6", "mypy>=1.10,<1.11"],
+        "test": [
+            "pytest>=7,<10",
+            "pytest-xdist>=3.8,<4",
+            "ruff>=0.6",
+            "mypy>=1.10,<1.11",
+        ],
         # Below the next major release, which may break; pandas 3 needs Python 3.11.
         "report": [
             "absl-py>=1.4,<3",

@@ -18,7 +18,7 @@ task.name = 'quadratic'
 task.num_trainee_steps = 40
 train.num_iterations = 4
 train.evaluation_interval = 2
-ppo.num_epochs = 2
+ppo.num_epochs = 1
 comparison.constant_learning_rates = (0.1,)
 comparison.step_decays = ()
 comparison.num_seeds = 2
@@ -41,6 +41,8 @@ def _launch_job(job, root_dir, *bindings, config=TOY, gin_files=None):
     with pytest.MonkeyPatch.context() as patch:
         # TensorFlow's threads can't be set any more in a process that has used it.
         patch.setattr(launch, "limit_threads", lambda num_threads: None)
+        # Most of a figure's time goes into its spacing, which test_comparison.py draws.
+        patch.setattr("matplotlib.figure.Figure.get_layout_engine", lambda self: None)
         for flag, value in (
             ("_GIN_FILE", gin_files),
             ("_GIN_BINDINGS", list(bindings)),

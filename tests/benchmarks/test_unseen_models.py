@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 
+import pytest
+
 from benchmarks import default_controller, unseen_models
 
 
+@pytest.mark.smoke
 def test_toy_run_resumes(tmp_path, capsys):
     arguments = [
         f"--out_dir={tmp_path}",

@@ -34,7 +34,7 @@ def _same_seeds():
     keras.backend.clear_session()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def compiled():
     """Makes a compiled model: by default two dense layers on images, weights from numpy."""
 

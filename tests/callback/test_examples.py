@@ -25,6 +25,7 @@ def test_every_example_is_tested():
     assert {p.stem for p in (_ROOT / "examples").glob("*.py")} == set(_EXAMPLES)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("name", _EXAMPLES)
 def test_example(name, tmp_path):
     pytest.importorskip(_EXAMPLES[name])

@@ -41,9 +41,21 @@ def _learned(**arguments):
     )
 
 
-def test_fit(digits, compiled):
+@pytest.fixture(scope="module", name="whole_run")
+def _whole_run(digits, compiled):
+    """A callback after its run, and the history."""
     callback = _learned()
-    history = _fit(compiled(), digits, callback).history
+    return callback, _fit(compiled(), digits, callback).history
+
+
+@pytest.fixture
+def whole(whole_run):
+    """A callback after a run that others are compared with."""
+    return whole_run[0]
+
+
+def test_fit(whole_run):
+    callback, history = whole_run
     golden = RateTable.load(str(_GOLDEN))
     assert callback.schedule.steps == golden.steps == tuple(range(0, 80, 10))
     # Forward passes of different libraries agree to single precision.
@@ -56,12 +68,11 @@ def test_fit(digits, compiled):
 
 
 @pytest.mark.backends("tensorflow", "jax")
-def test_steps_per_execution(digits, compiled):
-    one, ten = _learned(), _learned()
-    _fit(compiled(), digits, one)
+def test_steps_per_execution(digits, compiled, whole):
+    ten = _learned()
     _fit(compiled(steps_per_execution=10), digits, ten)
-    assert ten.schedule.steps == one.schedule.steps
-    np.testing.assert_allclose(_rates(ten), _rates(one), rtol=1e-5)
+    assert ten.schedule.steps == whole.schedule.steps
+    np.testing.assert_allclose(_rates(ten), _rates(whole), rtol=1e-5)
 
 
 @pytest.mark.backends("tensorflow", "jax")
@@ -85,9 +96,8 @@ def test_fit_twice_is_two_runs(digits, compiled):
     assert first.learning_rates[-1] > 1e-3 * scale
 
 
-def test_one_run_in_two_fits(digits, compiled):
-    whole, halves = _learned(), _learned(num_training_steps=80)
-    _fit(compiled(), digits, whole)
+def test_one_run_in_two_fits(digits, compiled, whole):
+    halves = _learned(num_training_steps=80)
     model = compiled()
     _fit(model, digits, halves, epochs=2)
     _fit(model, digits, halves, epochs=2)
@@ -109,10 +119,7 @@ class _Kill(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize("num_epochs", [1, 2])
-def test_backup_and_restore(digits, compiled, tmp_path, num_epochs):
-    whole = _learned()
-    _fit(compiled(), digits, whole)
-
+def test_backup_and_restore(digits, compiled, whole, tmp_path, num_epochs):
     def backup():
         return keras.callbacks.BackupAndRestore(str(tmp_path / "backup"))
 

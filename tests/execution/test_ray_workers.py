@@ -21,6 +21,8 @@ from learned_lr.execution.workers_config import WorkersConfig
 
 ray = pytest.importorskip("ray")
 
+pytestmark = pytest.mark.smoke
+
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _HERE = pathlib.Path(__file__).resolve().parent
 
@@ -294,7 +296,6 @@ def _busy_workers(node):
     ]
 
 
-@pytest.mark.smoke
 def test_grid_survives_the_loss_of_a_node_with_the_results_of_the_local_engine(
     two_nodes, tmp_path
 ):

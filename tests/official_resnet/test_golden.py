@@ -124,6 +124,7 @@ def errors_of_all_configurations():
         "PYTHONPATH": str(REPOSITORY_DIR),
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_ENABLE_ONEDNN_OPTS": "1",
+        "TF_NUM_INTEROP_THREADS": "2",
         "TF_NUM_INTRAOP_THREADS": "2",
     }
     process = subprocess.run(
@@ -137,6 +138,7 @@ def errors_of_all_configurations():
     return json.loads(process.stdout)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("quantity", QUANTITIES)
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
 def test_values_match_the_official_model(configuration, quantity):
@@ -151,6 +153,7 @@ def test_values_match_the_official_model(configuration, quantity):
     assert too_large == {}
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
 def test_gradients_and_statistics_cover_every_variable(configuration):
     golden = load_golden(configuration)
