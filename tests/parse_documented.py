@@ -30,7 +30,11 @@ def _parse_command(job, arguments):
 
 
 def _parse_gin(job, text):
-    task = "task.name = 'digits_cnn'\n" if re.search(r"^task\.", text, re.M) else ""
+    task = (
+        "task.name = 'digits_cnn'\n"
+        if re.search(r"^task\.", text, re.MULTILINE)
+        else ""
+    )
     gin.parse_config(task + text, skip_unknown=False)
     if task:
         configured.task()

@@ -116,10 +116,10 @@ def _documented_commands():
     ]
     for page in documents.PAGES:
         for code in documents.inline_code(page):
-            if code.startswith(tuple(f"{program} " for program in PROGRAMS)):
-                # What stands for a name, or goes on, is no command as it is.
-                if "<" not in code and "..." not in code:
-                    found += [(page, words) for words in documents.commands(code)]
+            # What stands for a name, or goes on, is no command as it is.
+            is_whole = "<" not in code and "..." not in code
+            if is_whole and code.partition(" ")[0] in PROGRAMS and " " in code:
+                found += [(page, words) for words in documents.commands(code)]
     return found
 
 
