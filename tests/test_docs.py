@@ -116,9 +116,9 @@ def _documented_commands():
     ]
     for page in documents.PAGES:
         for code in documents.inline_code(page):
-            is_command = code.startswith(tuple(f"{program} " for program in PROGRAMS))
             # What stands for a name, or goes on, is no command as it is.
-            if is_command and "<" not in code and "..." not in code:
+            is_whole = "<" not in code and "..." not in code
+            if is_whole and code.partition(" ")[0] in PROGRAMS and " " in code:
                 found += [(page, words) for words in documents.commands(code)]
     return found
 
