@@ -11,6 +11,7 @@ from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
 import gin
+from learned_lr.control import base_schedules
 from learned_lr.control.actions import LearningRateScaling
 from learned_lr.control.observations import (
     FEATURES,
@@ -23,6 +24,8 @@ REWARDS = ("validation_loss", "log_validation_loss")
 # A loss of 0 would give an infinite logarithm.
 _LOSS_FLOOR = 1e-6
 
+gin.register("base_schedule")(base_schedules.BaseSchedule)
+
 
 @gin.register("environment")
 @dataclasses.dataclass(frozen=True)
@@ -34,12 +37,19 @@ class EnvironmentConfig:
       transform: 'raw', 'log' or 'relative', see `ObservationSpec`.
       reward: 'validation_loss', minus the validation loss (the paper's), or
         'log_validation_loss', minus its logarithm.
-      initial_learning_rate: the rate that the first decision scales.
+      initial_learning_rate: the rate that the first decision scales; with a base schedule,
+        the level.
       max_scale: the largest factor of one decision.
       min_learning_rate: lower bound of the learning rate.
       max_learning_rate: upper bound of the learning rate.
       act_before_first_interval: True, the untrained network is observed and the first
         decision scales the initial rate; False, the first interval runs at it.
+      base_schedule: what decisions scale, `@base_schedule()` in gin; None for the rate
+        itself, the paper's action.
+      max_rate_multiplier: float >= 1; the network trains at the controller's rate times a
+        hidden multiplier, log-uniform in [1 / max_rate_multiplier, max_rate_multiplier] and
+        drawn with the episode's seed. The same task then asks for another rate every time,
+        which the controller can only learn by looking at the run.
     """
 
     features: tuple[str, ...] = FEATURES + ("progress",)
@@ -50,6 +60,8 @@ class EnvironmentConfig:
     min_learning_rate: float = 1e-7
     max_learning_rate: float = 1.0
     act_before_first_interval: bool = True
+    base_schedule: base_schedules.BaseSchedule | None = None
+    max_rate_multiplier: float = 1.0
 
     def __post_init__(self):
         object.__setattr__(self, "features", tuple(self.features))
@@ -64,6 +76,11 @@ class EnvironmentConfig:
                 f"Expected environment.initial_learning_rate in [{low!r}, {high!r}], found "
                 f"{self.initial_learning_rate!r}."
             )
+        if not 1 <= self.max_rate_multiplier < math.inf:
+            raise ValueError(
+                "Expected environment.max_rate_multiplier >= 1, found "
+                f"{self.max_rate_multiplier!r}."
+            )
         self.scaling()
         self.observation_spec(1.0)
 
@@ -72,6 +89,13 @@ class EnvironmentConfig:
         return LearningRateScaling(
             self.max_scale, self.min_learning_rate, self.max_learning_rate
         )
+
+    def rate_multiplier(self, seed: int) -> float:
+        """Returns the hidden multiplier of the episode with this seed."""
+        if self.max_rate_multiplier == 1:
+            return 1.0
+        reach = math.log(self.max_rate_multiplier)
+        return math.exp(np.random.default_rng([seed, 3]).uniform(-reach, reach))
 
     def observation_spec(self, max_loss: float) -> ObservationSpec:
         """Returns the observation spec of a task whose losses are capped at `max_loss`."""
@@ -95,6 +119,11 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
 
     Each episode has a seed of its own: `seed(n)` makes the next episode use `n`, and the
     ones after it n + 1, n + 2, ...
+
+    Attributes:
+      level: float, what the latest action left the learning rate at, or, with a base
+        schedule, what that multiplies.
+      rate_multiplier: float, the present episode's hidden multiplier.
     """
 
     def __init__(self, task, config: EnvironmentConfig | None = None, seed: int = 0):
@@ -126,6 +155,7 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
         )
         self._next_seed = seed
         self._recorder = None
+        self.level, self.rate_multiplier = float(self.config.initial_learning_rate), 1.0
 
     def observation_spec(self):
         """The bounds of each feature, in the order of `config.features`."""
@@ -155,20 +185,19 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
 
     def _reset(self):
         self._trainee.reset(self._next_seed)
+        self.rate_multiplier = self.config.rate_multiplier(self._next_seed)
         self._recorder = episodes.EpisodeRecorder(self._next_seed)
         self._next_seed += 1
         self._num_steps = 0
-        self._learning_rate = float(self.config.initial_learning_rate)
+        self.level = float(self.config.initial_learning_rate)
         self._measurement = self._trainee.measure()
-        self._builder.start(self._measurement, self._learning_rate)
+        self._builder.start(self._measurement, self.level)
         if not self.config.act_before_first_interval:
             self._run_interval()
         return ts.restart(self._observation())
 
     def _step(self, action):
-        self._learning_rate = self._scaling.next_learning_rate(
-            self._learning_rate, action
-        )
+        self.level = self._scaling.next_learning_rate(self.level, action)
         self._run_interval()
         reward = np.float32(self._reward_of(self._measurement.validation_loss))
         if self._num_steps >= self.task.num_trainee_steps:
@@ -176,15 +205,25 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
         return ts.transition(self._observation(), reward)
 
     def _run_interval(self):
+        interval = self.task.trainee_steps_per_action
+        rates = self.rate_multiplier * base_schedules.rates_from(
+            self.config.base_schedule,
+            self.level,
+            self._num_steps,
+            interval,
+            self.task.num_trainee_steps,
+        )
         if self._num_steps == 0:
-            self._recorder.add(0, self._learning_rate, self._measurement)
-        self._measurement = self._trainee.train(self._learning_rate)
-        self._num_steps += self.task.trainee_steps_per_action
-        self._recorder.add(self._num_steps, self._learning_rate, self._measurement)
+            self._recorder.add(0, float(np.ravel(rates)[0]), self._measurement)
+        self._measurement = self._trainee.train(rates)
+        self._num_steps += interval
+        last_rate = float(np.ravel(rates)[-1])
+        self._recorder.add(self._num_steps, last_rate, self._measurement)
 
     def _observation(self):
-        progress = self._num_steps / self.task.num_trainee_steps
-        return self._builder.build(self._measurement, self._learning_rate, progress)
+        num_steps = self.task.num_trainee_steps
+        progress = self._num_steps / num_steps
+        return self._builder.build(self._measurement, self.level, progress, num_steps)
 
     def _reward_of(self, validation_loss):
         if self.config.reward == "log_validation_loss":
