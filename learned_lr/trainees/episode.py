@@ -34,8 +34,8 @@ class Episode:
     Attributes:
       seed: the seed it ran with.
       trajectory: float64 `[num_intervals + 1, len(TRAJECTORY_COLUMNS)]`; row 0 is the
-        untrained network, with the rate of the first interval; the rate of any other row
-        is the one its interval was trained with.
+        untrained network, with the rate of the first step; the rate of any other row is
+        that of its interval's last step.
       diverged: whether a loss or weight became non-finite.
       test_loss: loss on the test split of the weights with the best validation loss; NaN
         where it was not asked for.
@@ -168,10 +168,15 @@ def run_episode(task, schedule, seed: int, test: bool = True) -> Episode:
     for step in range(0, task.num_trainee_steps, task.trainee_steps_per_action):
         if step == 0 or hypergradient is None:
             rate = next_learning_rate(step, measurement)
+        if np.ndim(rate):  # A rate a step.
+            rates = rate[: task.trainee_steps_per_action]
+            first, rate = float(rates[0]), float(rates[-1])
+        else:
+            rates = first = rate
         if step == 0:
-            recorder.add(0, rate, measurement)
+            recorder.add(0, first, measurement)
         if hypergradient is None:
-            measurement = trainee.train(rate)
+            measurement = trainee.train(rates)
         else:  # The rate descends at every trainee step; the last one is recorded.
             measurement, rate = trainee.train_adapting(rate, hypergradient)
         recorder.add(step + task.trainee_steps_per_action, rate, measurement)

@@ -6,6 +6,7 @@ import numpy as np
 
 from learned_lr.control.actions import LearningRateScaling
 from learned_lr.control.observations import Measurement
+from learned_lr.trainees.interval_rates import interval_rates
 
 _BOUNDS = LearningRateScaling()
 
@@ -53,16 +54,19 @@ class QuadraticTrainee:
             final_kernel_variance=float(np.var(self._x)),
         )
 
-    def train(self, learning_rate: float) -> Measurement:
-        """Runs one interval at a rate and measures."""
+    def train(self, learning_rate: float | np.ndarray) -> Measurement:
+        """Runs one interval at a rate, or at one a step, and measures."""
         return self.train_adapting(learning_rate, 0.0)[0]
 
     def train_adapting(
         self, learning_rate: float, hypergradient_learning_rate: float
     ) -> tuple[Measurement, float]:
         """Runs one interval whose rate follows its hypergradient, as `Trainee` does."""
+        rates = interval_rates(learning_rate, self.task.trainee_steps_per_action)
         losses = []
-        for _ in range(self.task.trainee_steps_per_action):
+        for rate in rates.tolist():
+            if not hypergradient_learning_rate:
+                learning_rate = rate
             noise = self._rng.normal(size=self._x.shape) * self.task.noise
             losses.append(self._loss())
             if not self._diverged:

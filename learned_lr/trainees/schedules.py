@@ -2,8 +2,9 @@
 
 These follow a formula or a record; `adaptive_schedules` has those that react to the run.
 A schedule's `start(num_trainee_steps)` returns a function for one episode,
-`next_learning_rate(trainee_step, measurement)`, called at the start of every interval. A
-rate is held for the interval: a schedule that changes within one is sampled at its start.
+`next_learning_rate(trainee_step, measurement)`, called at the start of every interval. It
+returns a rate, which is held for the interval, or an array of the rates of the steps from
+this one on, as many as an interval has or more.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import dataclasses
 import math
 from typing import Callable
 
+import numpy as np
+
 from learned_lr.control.observations import Measurement
 from learned_lr.control.rate_table import RateTable
 
-NextLearningRate = Callable[[int, Measurement], float]
+NextLearningRate = Callable[[int, Measurement], "float | np.ndarray"]
 
 
 def check_rate(name: str, value: float) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Callable
 import gin
 
 INPUT_SCALINGS = ("unit", "standardized")
-OPTIMIZERS = ("adam", "sgd")
+OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
 PRECISIONS = ("float32", "mixed_bfloat16")
 PREDICTIONS = ("probabilities", "logits")
 
@@ -26,7 +26,8 @@ class Task:
 
     Attributes:
       name: the task's name, which names its run directory.
-      dataset: 'digits', a TFDS name, or a function that returns a `datasets.Dataset`.
+      dataset: 'digits', a name of `synthetic`, a TFDS name, or a function that returns a
+        `datasets.Dataset`.
       model: a name in `models.MODELS`, or a function (input_shape, num_classes[, width])
         that returns a Keras model with logits.
       batch_size: images of one minibatch.
@@ -38,9 +39,14 @@ class Task:
       validation_batch_size: images of one batch of the validation pass.
       width: the network's width, None for its own default.
       input_scaling: 'unit', x / 255; 'standardized', each image to mean 0, deviation 1.
-      optimizer: 'adam', 'sgd', or a function that returns a Keras optimizer.
+      optimizer: 'adam', 'adamw', 'rmsprop', 'sgd', or a function that returns a Keras
+        optimizer.
       momentum: momentum of 'sgd'.
-      adam_epsilon: epsilon of 'adam'.
+      adam_epsilon: epsilon of 'adam' and 'adamw'.
+      weight_decay: of 'adamw'; a step takes the rate times this off each weight.
+      pooling: images are averaged over squares of so many pixels a side.
+      label_noise: fraction of the training labels that are redrawn at random, the same
+        ones in every run.
       precision: 'float32' or 'mixed_bfloat16' (float32 weights, bfloat16 arithmetic).
       predictions: what the prediction statistics are taken of, 'probabilities' or
         'logits'.
@@ -62,6 +68,9 @@ class Task:
     optimizer: str | Callable[[], Any] = "adam"
     momentum: float = 0.9
     adam_epsilon: float = 1e-7
+    weight_decay: float = 0.01
+    pooling: int = 1
+    label_noise: float = 0.0
     precision: str = "float32"
     predictions: str = "probabilities"
     raw_dir: str | None = None
@@ -69,7 +78,7 @@ class Task:
 
     def __post_init__(self):
         _check_budget(self)
-        for field in ("batch_size", "validation_batch_size"):
+        for field in ("batch_size", "validation_batch_size", "pooling"):
             _check_positive(self, field)
         for field in ("num_train_images", "num_validation_images", "width"):
             if getattr(self, field) is not None:
@@ -77,6 +86,8 @@ class Task:
         _check_choice(self, "input_scaling", INPUT_SCALINGS)
         _check_choice(self, "precision", PRECISIONS)
         _check_choice(self, "predictions", PREDICTIONS)
+        for field in ("label_noise", "weight_decay"):
+            _check_fraction(self, field)
         if not callable(self.optimizer):
             _check_choice(self, "optimizer", OPTIMIZERS)
 
@@ -326,6 +337,12 @@ def _check_choice(task, field, choices):
         raise ValueError(
             f"Expected task.{field} to be one of {list(choices)}, found {value!r}."
         )
+
+
+def _check_fraction(task, field):
+    value = getattr(task, field)
+    if not 0 <= value <= 1:
+        raise ValueError(f"Expected task.{field} in [0, 1], found {value!r}.")
 
 
 def _check_budget(task):

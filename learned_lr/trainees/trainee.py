@@ -5,14 +5,15 @@ resident in memory, then the validation pass and all statistics; only a handful 
 come back to Python.
 """
 
-import functools
 import math
 
+import numpy as np
 import tensorflow as tf
 
 from learned_lr.control.actions import LearningRateScaling
 from learned_lr.control.observations import Measurement
-from learned_lr.trainees import building, initialization, minibatches
+from learned_lr.trainees import building, initialization, minibatches, reduced_data
+from learned_lr.trainees.interval_rates import interval_rates
 
 # A diverged run earns this multiple of the loss of a uniform guess, ln(num_classes).
 _CAP_FACTOR = 1.5
@@ -41,7 +42,7 @@ class Trainee:
             larger than the training split.
         """
         self.task = task
-        data = building.load(task)
+        data = reduced_data.load(task)
         if task.batch_size > len(data.train_labels):
             raise ValueError(
                 f"Expected task.batch_size <= {len(data.train_labels)} training images, "
@@ -107,25 +108,27 @@ class Trainee:
             )
         return self._measurement(self._measure_untrained(tf.constant(self._order[0])))
 
-    def train(self, learning_rate: float) -> Measurement:
-        """Runs one interval at a learning rate and measures.
+    def train(self, learning_rate: float | np.ndarray) -> Measurement:
+        """Runs one interval at a learning rate, or at one a step, and measures.
 
         Args:
-          learning_rate: float > 0, held for `task.trainee_steps_per_action` steps.
+          learning_rate: float > 0, held for `task.trainee_steps_per_action` steps, or
+            float `[trainee_steps_per_action]`, a rate for each of them.
 
         Returns:
           The measurement. Once the run has diverged its losses are `loss_cap`, and nothing
           is computed any more.
 
         Raises:
-          ValueError: if the budget of the task is used up, or the rate is not positive.
+          ValueError: if the budget of the task is used up, a rate is not positive, or there
+            is not one for each step.
         """
-        indices = self._next_interval(learning_rate)
+        rates = interval_rates(learning_rate, self.task.trainee_steps_per_action)
+        indices = self._next_interval()
         if indices is None:
             return self._last
-        return self._measurement(
-            self._run_interval(indices, tf.constant(float(learning_rate)))
-        )
+        rates = tf.constant(rates, tf.float32)
+        return self._measurement(self._run_interval(indices, rates))
 
     def train_adapting(
         self, learning_rate: float, hypergradient_learning_rate: float
@@ -146,7 +149,8 @@ class Trainee:
         Raises:
           ValueError: as `train` does.
         """
-        indices = self._next_interval(learning_rate)
+        interval_rates(learning_rate, self.task.trainee_steps_per_action)
+        indices = self._next_interval()
         if indices is None:
             return self._last, learning_rate
         if not self._directions:
@@ -158,10 +162,8 @@ class Trainee:
         statistics = self._run_adapting_interval(indices, rates)
         return self._measurement(statistics), float(self.optimizer.learning_rate)
 
-    def _next_interval(self, learning_rate):
+    def _next_interval(self):
         """Checks and counts; returns the next minibatch indices, None once diverged."""
-        if not 0 < learning_rate < math.inf:
-            raise ValueError(f"Expected a learning rate > 0, found {learning_rate!r}.")
         start, interval = self._num_steps_done, self.task.trainee_steps_per_action
         if start + interval > self.task.num_trainee_steps:
             raise ValueError(
@@ -210,21 +212,31 @@ class Trainee:
         return self._last
 
     @tf.function
-    def _run_interval(self, indices, learning_rate):
-        """Steps through the rows of `indices`, int32 `[steps, batch]`, then measures."""
-        self.optimizer.learning_rate.assign(learning_rate)
-        return self._steps_and_statistics(indices, self._optimizer_step)
+    def _run_interval(self, indices, rates):
+        """Steps through the rows of `indices`, int32 `[steps, batch]`, then measures.
+
+        The rates are float32 `[steps]`.
+        """
+
+        def optimizer_step(minibatch, step):
+            self.optimizer.learning_rate.assign(rates[step])
+            return self._optimizer_step(minibatch)
+
+        return self._steps_and_statistics(indices, optimizer_step)
 
     @tf.function
     def _run_adapting_interval(self, indices, rates):
         self.optimizer.learning_rate.assign(rates[0])
-        step = functools.partial(self._adapting_optimizer_step, beta=rates[1])
-        return self._steps_and_statistics(indices, step)
+
+        def optimizer_step(minibatch, step):
+            return self._adapting_optimizer_step(minibatch, beta=rates[1])
+
+        return self._steps_and_statistics(indices, optimizer_step)
 
     def _steps_and_statistics(self, indices, optimizer_step):
         total_loss, finite, step = tf.constant(0.0), tf.constant(True), tf.constant(0)
         while finite and step < tf.shape(indices)[0]:
-            loss = optimizer_step(indices[step])
+            loss = optimizer_step(indices[step], step)
             finite = tf.math.is_finite(loss)
             total_loss += loss
             step += 1
