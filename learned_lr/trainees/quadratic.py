@@ -1,5 +1,7 @@
 """The toy trainee: noisy gradient descent on a quadratic, in numpy. No data, no TensorFlow."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np

@@ -19,7 +19,7 @@ class BaseAtPeak:
     """
 
     peak_learning_rate: float
-    base: BaseSchedule = BaseSchedule()
+    base: BaseSchedule = dataclasses.field(default_factory=BaseSchedule)
 
     def __post_init__(self):
         check_rate("peak_learning_rate", self.peak_learning_rate)

@@ -5,6 +5,8 @@ resident in memory, then the validation pass and all statistics; only a handful 
 come back to Python.
 """
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
