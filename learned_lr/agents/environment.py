@@ -46,10 +46,6 @@ class EnvironmentConfig:
         decision scales the initial rate; False, the first interval runs at it.
       base_schedule: what decisions scale, `@base_schedule()` in gin; None for the rate
         itself, the paper's action.
-      max_rate_multiplier: float >= 1; the network trains at the controller's rate times a
-        hidden multiplier, log-uniform in [1 / max_rate_multiplier, max_rate_multiplier] and
-        drawn with the episode's seed. The same task then asks for another rate every time,
-        which the controller can only learn by looking at the run.
     """
 
     features: tuple[str, ...] = FEATURES + ("progress",)
@@ -61,7 +57,6 @@ class EnvironmentConfig:
     max_learning_rate: float = 1.0
     act_before_first_interval: bool = True
     base_schedule: base_schedules.BaseSchedule | None = None
-    max_rate_multiplier: float = 1.0
 
     def __post_init__(self):
         object.__setattr__(self, "features", tuple(self.features))
@@ -76,11 +71,6 @@ class EnvironmentConfig:
                 f"Expected environment.initial_learning_rate in [{low!r}, {high!r}], found "
                 f"{self.initial_learning_rate!r}."
             )
-        if not 1 <= self.max_rate_multiplier < math.inf:
-            raise ValueError(
-                "Expected environment.max_rate_multiplier >= 1, found "
-                f"{self.max_rate_multiplier!r}."
-            )
         self.scaling()
         self.observation_spec(1.0)
 
@@ -89,13 +79,6 @@ class EnvironmentConfig:
         return LearningRateScaling(
             self.max_scale, self.min_learning_rate, self.max_learning_rate
         )
-
-    def rate_multiplier(self, seed: int) -> float:
-        """Returns the hidden multiplier of the episode with this seed."""
-        if self.max_rate_multiplier == 1:
-            return 1.0
-        reach = math.log(self.max_rate_multiplier)
-        return math.exp(np.random.default_rng([seed, 3]).uniform(-reach, reach))
 
     def observation_spec(self, max_loss: float) -> ObservationSpec:
         """Returns the observation spec of a task whose losses are capped at `max_loss`."""
@@ -123,16 +106,23 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
     Attributes:
       level: float, what the latest action left the learning rate at, or, with a base
         schedule, what that multiplies.
-      rate_multiplier: float, the present episode's hidden multiplier.
     """
 
-    def __init__(self, task, config: EnvironmentConfig | None = None, seed: int = 0):
+    def __init__(
+        self,
+        task,
+        config: EnvironmentConfig | None = None,
+        seed: int = 0,
+        rate_multiplier: float = 1.0,
+    ):
         """Builds the trainee, or takes the one this process has for the task.
 
         Args:
           task: a task.
           config: what is observed, done and earned.
           seed: the seed of the first episode.
+          rate_multiplier: float > 0, the network trains at the agent's rates times this,
+            which the agent isn't told: the same task then asks for other rates.
         """
         super().__init__(handle_auto_reset=True)
         self.task = task
@@ -155,7 +145,8 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
         )
         self._next_seed = seed
         self._recorder = None
-        self.level, self.rate_multiplier = float(self.config.initial_learning_rate), 1.0
+        self.level = float(self.config.initial_learning_rate)
+        self._rate_multiplier = rate_multiplier
 
     def observation_spec(self):
         """The bounds of each feature, in the order of `config.features`."""
@@ -185,7 +176,6 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
 
     def _reset(self):
         self._trainee.reset(self._next_seed)
-        self.rate_multiplier = self.config.rate_multiplier(self._next_seed)
         self._recorder = episodes.EpisodeRecorder(self._next_seed)
         self._next_seed += 1
         self._num_steps = 0
@@ -206,7 +196,7 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
 
     def _run_interval(self):
         interval = self.task.trainee_steps_per_action
-        rates = self.rate_multiplier * base_schedules.rates_from(
+        rates = self._rate_multiplier * base_schedules.rates_from(
             self.config.base_schedule,
             self.level,
             self._num_steps,

@@ -128,6 +128,7 @@ def label_episode(
     environment_config: EnvironmentConfig,
     action_deviation: float,
     targets: Sequence[float],
+    rate_multiplier: float,
     seed: int,
 ) -> LabelledEpisode:
     """Runs one episode of perturbed actions and asks the teacher in every state.
@@ -140,14 +141,17 @@ def label_episode(
       environment_config: the environment's configuration; it acts before the first interval.
       action_deviation: float >= 0, of the Gaussian noise on the actions.
       targets: the teacher's level at each decision; one alone holds for all.
-      seed: int >= 0, of the network, the multiplier and the noise.
+      rate_multiplier: float > 0, hidden from the controller, see `LearningRateEnvironment`.
+      seed: int >= 0, of the network and the noise.
     """
     if len(targets) not in (1, task.num_decisions):
         raise ValueError(
             f"Expected one target or one for each of {task.num_decisions} decisions, found "
             f"{len(targets)}."
         )
-    environment = LearningRateEnvironment(task, environment_config, seed)
+    environment = LearningRateEnvironment(
+        task, environment_config, seed, rate_multiplier
+    )
     noise = np.random.default_rng([seed, 4])
     time_step, state = environment.reset(), controller.initial_state()
     observations, actions, teacher_actions = [], [], []
@@ -158,7 +162,7 @@ def label_episode(
         teacher_actions.append(
             teacher_action(
                 target,
-                environment.rate_multiplier,
+                rate_multiplier,
                 environment.level,
                 environment_config.max_scale,
             )
@@ -169,7 +173,7 @@ def label_episode(
         np.asarray(observations, np.float32),
         np.asarray(actions, np.float32),
         np.asarray(teacher_actions, np.float32),
-        environment.rate_multiplier,
+        rate_multiplier,
     )
 
 

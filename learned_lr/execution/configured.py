@@ -6,7 +6,7 @@ import dataclasses
 
 import gin
 from learned_lr.execution.workers import WorkersConfig
-from learned_lr.trainees import tasks
+from learned_lr.trainees import families, tasks
 
 
 def task():
@@ -16,6 +16,11 @@ def task():
     if raw_dir is not None and getattr(made, "raw_dir", "") is None:
         made = dataclasses.replace(made, raw_dir=raw_dir)
     return made
+
+
+def family() -> families.Family:
+    """Returns the family of tasks that gin names."""
+    return gin.get_configurable(families.Family)()
 
 
 def workers() -> WorkersConfig:

@@ -52,7 +52,7 @@ def imitate(
             raise ValueError(f"Expected imitate.{name} >= 1, found {value!r}.")
     family = configured.family()
     training, selection = (
-        {member.name: member.task for member in family if member.split == split}
+        {member.name: member.task for member in family.tasks(split)}
         for split in ("training", "selection")
     )
     environment_config = gin.get_configurable(environment.EnvironmentConfig)()
@@ -80,7 +80,16 @@ def imitate(
     found = regrets.References.of_run(run, references)
     found.check([*training, *selection])
     spec = _spec(environment_config, config, training)
-    rounds = Rounds(run, training, selection, found, environment_config, config, seed)
+    rounds = Rounds(
+        run,
+        training,
+        selection,
+        found,
+        environment_config,
+        config,
+        family.max_multiplier,
+        seed,
+    )
     with Workers(workers_config) as workers:
         rounds.run_all(
             workers, spec, num_rounds, num_tasks_per_round, num_evaluation_episodes

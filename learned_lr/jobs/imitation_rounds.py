@@ -14,7 +14,7 @@ from learned_lr.execution.run_directory import RunDirectory, Table
 from learned_lr.execution.workers import Workers
 from learned_lr.jobs import regrets
 from learned_lr.report.tables import markdown_table
-from learned_lr.trainees import adaptive_schedules
+from learned_lr.trainees import adaptive_schedules, families
 from learned_lr.trainees.episode import Episode, run_episode
 
 _FIGURES = (
@@ -51,12 +51,14 @@ class Rounds:
         references: regrets.References,
         environment_config,
         config: imitation.ImitationConfig,
+        max_multiplier: float,
         seed: int,
     ):
         """Takes training and selection tasks by name; the references have both."""
         self._run, self._references, self._seed = run, references, seed
         self._training, self._selection = training, selection
         self._environment_config, self._config = environment_config, config
+        self._max_multiplier = max_multiplier
         self._labelled: dict[str, list[imitation.LabelledEpisode]] = {}
         self._episodes: list[dict] = []
         self._evaluations: list[dict] = []
@@ -101,6 +103,9 @@ class Rounds:
         drawn = sorted(rng.choice(len(names), num_tasks, replace=False).tolist())
         drawn = [names[index] for index in drawn]
         first = (number - 1) * num_tasks
+        episode_seeds = [
+            seeds.training_seed(self._seed, first + index) for index in range(num_tasks)
+        ]
         items = cache.map_episodes(
             self._run,
             workers,
@@ -112,9 +117,10 @@ class Rounds:
                     self._environment_config,
                     self._config.action_deviation,
                     (self._references.peak(name),),
-                    seeds.training_seed(self._seed, first + index),
+                    families.draw_multiplier(self._max_multiplier, seed),
+                    seed,
                 )
-                for index, name in enumerate(drawn)
+                for name, seed in zip(drawn, episode_seeds)
             ],
             [f"round_{number:02d}_{name}" for name in drawn],
             imitation.LabelledEpisode,

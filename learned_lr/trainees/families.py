@@ -144,9 +144,14 @@ def episode_of(
     """
     block, position = divmod(seed, len(family_tasks))
     order = np.random.default_rng([block, 3]).permutation(len(family_tasks))
-    exponent = np.random.default_rng([seed, 4]).uniform(-1, 1)
     task = family_tasks[order[position]]
-    return FamilyEpisode(task, float(max_multiplier**exponent), seed)
+    return FamilyEpisode(task, draw_multiplier(max_multiplier, seed), seed)
+
+
+def draw_multiplier(max_multiplier: float, seed: int) -> float:
+    """Returns the hidden multiplier of an episode, log-uniform in [1 / max_multiplier, max_multiplier]."""
+    exponent = np.random.default_rng([seed, 4]).uniform(-1, 1)
+    return float(max_multiplier**exponent)
 
 
 def parse(name: str, num_decisions: int) -> tasks.Task | tasks.QuadraticTask:
