@@ -108,8 +108,8 @@ class Hypergradient:
 class Learned:
     """A trained controller: the mean action at every decision.
 
-    One whose actions scale a base schedule gives a rate a trainee step; the task then needs
-    as many decisions as the controller was trained with.
+    One whose actions scale a base schedule gives the rates of all steps that are left, as if
+    no decision followed.
 
     Attributes:
       controller: the controller.
@@ -153,7 +153,7 @@ class Learned:
                 self.controller.spec.base_schedule,
                 loop.level,
                 trainee_step,
-                loop.control_interval,
+                num_trainee_steps - trainee_step,
                 num_trainee_steps,
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from tf_agents.environments import utils as environment_utils
 
 from learned_lr.agents.environment import EnvironmentConfig, LearningRateEnvironment
-from learned_lr.control.observations import TRANSFORMS
-from learned_lr.trainees import adaptive_schedules, schedules
+from learned_lr.control.base_schedules import BaseSchedule
+from learned_lr.control.observations import OPTIONAL_FEATURES, TRANSFORMS
+from learned_lr.trainees import adaptive_schedules, scaled_schedules, schedules
 from learned_lr.trainees.episode import run_episode
 
 CAPS = {"tiny": 1.5 * math.log(10), "quadratic": 100.0}
@@ -159,6 +161,76 @@ def test_the_mean_action_gives_the_episode_of_the_learned_schedule(
     assert len(set(found.column("learning_rate")[1:])) == 6
 
 
+@pytest.mark.parametrize("network", ["mlp", "lstm"])
+def test_with_a_base_and_trends_the_mean_action_gives_the_learned_schedule(
+    task, random_controller, network
+):
+    config = EnvironmentConfig(
+        ("validation_loss", "learning_rate", *OPTIONAL_FEATURES),
+        "relative",
+        max_scale=4.0,
+        base_schedule=BaseSchedule(0.1, 0.01),
+    )
+    controller = random_controller(task, config, network)
+    environment = LearningRateEnvironment(task, config, seed=11)
+    time_step, state = environment.reset(), controller.initial_state()
+    while not time_step.is_last():
+        action, state = controller.act(time_step.observation, state)
+        time_step = environment.step(np.float32(action))
+    expected = run_episode(task, adaptive_schedules.Learned(controller), 11, test=False)
+    found = environment.episode()
+    np.testing.assert_array_equal(found.trajectory, expected.trajectory)
+    assert len(set(found.column("learning_rate")[1:])) == 6
+
+
+def test_action_0_follows_the_base(task):
+    base = BaseSchedule()
+    config = EnvironmentConfig(
+        transform="relative", initial_learning_rate=0.02, base_schedule=base
+    )
+    environment = LearningRateEnvironment(task, config, seed=11)
+    _play(environment, [0.0] * 6)
+    schedule = scaled_schedules.BaseAtPeak(0.02, base)
+    expected = run_episode(task, schedule, 11, test=False)
+    np.testing.assert_allclose(
+        environment.episode().trajectory, expected.trajectory, rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("base", [None, BaseSchedule(0.1, 0.01)])
+def test_hidden_multiplier_scales_the_rate_and_is_not_seen(quadratic, base):
+    config = EnvironmentConfig(
+        ("learning_rate",), "relative", base_schedule=base, max_rate_multiplier=4.0
+    )
+    plain = dataclasses.replace(config, max_rate_multiplier=1.0)
+    actions = [0.5, -1.0, 0.25, 0.0, 1.0, 1.0]
+    multipliers = []
+    for seed in (5, 6, 5):
+        environment = LearningRateEnvironment(quadratic, config, seed)
+        steps = _play(environment, actions)
+        other = LearningRateEnvironment(quadratic, plain, seed)
+        expected = _play(other, actions)
+        multiplier = environment.rate_multiplier
+        assert multiplier == config.rate_multiplier(seed)
+        assert other.rate_multiplier == 1.0
+        found = environment.episode().column("learning_rate")
+        rates = other.episode().column("learning_rate")
+        np.testing.assert_allclose(found, multiplier * rates, rtol=1e-6)
+        for step, other_step in zip(steps, expected):
+            np.testing.assert_array_equal(step.observation, other_step.observation)
+        multipliers.append(multiplier)
+    assert multipliers[0] == multipliers[2] != multipliers[1]
+
+
+def test_hidden_multipliers_are_log_uniform():
+    config = EnvironmentConfig(max_rate_multiplier=4.0)
+    found = np.log([config.rate_multiplier(seed) for seed in range(2000)]) / np.log(4)
+    assert np.abs(found).max() <= 1
+    # Of a uniform distribution on [-1, 1]: mean 0 (0.013), deviation 0.577 (0.006).
+    assert found.mean() == pytest.approx(0.0, abs=0.04)
+    assert found.std() == pytest.approx(0.577, abs=0.02)
+
+
 def test_an_episode_before_the_first_reset_is_refused(quadratic):
     with pytest.raises(ValueError, match=r"Expected reset\(\) before episode\(\)"):
         LearningRateEnvironment(quadratic).episode()
@@ -175,6 +247,7 @@ def test_an_episode_before_the_first_reset_is_refused(quadratic):
         ({"initial_learning_rate": 1e-8}, "found 1e-08"),
         ({"max_scale": 1.0}, "Expected max_scale > 1, found 1.0"),
         ({"min_learning_rate": 0.0}, "Expected 0 < min_learning_rate"),
+        ({"max_rate_multiplier": 0.5}, "max_rate_multiplier >= 1, found 0.5"),
         ({"features": ("loss",)}, "Expected distinct features out of"),
         ({"transform": "sqrt"}, "Expected transform to be one of"),
     ],

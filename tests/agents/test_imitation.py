@@ -1,0 +1,211 @@
+"""Imitation: labels by hand, labelled episodes that repeat, and fits that find what the teacher does."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from learned_lr.agents import imitation
+from learned_lr.agents.environment import EnvironmentConfig, LearningRateEnvironment
+from learned_lr.agents.imitation import ImitationConfig, LabelledEpisode
+from learned_lr.control.actions import LearningRateScaling
+from learned_lr.control.base_schedules import BaseSchedule
+from learned_lr.control.controller_spec import ControllerSpec
+from learned_lr.control.observations import ObservationSpec
+from learned_lr.trainees.episode import Episode
+
+ENVIRONMENT = EnvironmentConfig(
+    ("validation_loss", "learning_rate", "progress"),
+    "relative",
+    initial_learning_rate=0.01,
+    max_scale=2.0,
+    base_schedule=BaseSchedule(),
+    max_rate_multiplier=4.0,
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "multiplier", "level", "expected"),
+    [
+        (0.02, 1.0, 0.02, 0.0),
+        (0.02, 1.0, 0.01, 1.0),
+        (0.02, 2.0, 0.01, 0.0),
+        (0.02, 1.0, 0.015, 0.4150375),  # log2(4 / 3)
+        (0.02, 1.0, 0.03, -0.5849625),  # log2(2 / 3)
+        (0.02, 0.25, 0.01, 1.0),
+        (0.001, 1.0, 0.01, -1.0),
+    ],
+)
+def test_teacher_by_hand(target, multiplier, level, expected):
+    found = imitation.teacher_action(target, multiplier, level, 2.0)
+    assert found == pytest.approx(expected, abs=1e-7)
+
+
+def _label(task, random_controller, seed, targets=(0.1,), deviation=0.3):
+    controller = random_controller(task, ENVIRONMENT)
+    return imitation.label_episode(
+        controller, task, ENVIRONMENT, deviation, targets, seed
+    )
+
+
+def test_labels_follow_the_levels_that_the_episode_had(task, random_controller):
+    item = _label(task, random_controller, 5)
+    levels = 0.01 * 2.0 ** np.cumsum([0, *np.clip(item.actions, -1, 1)])
+    distance = np.log2(0.1 / (item.rate_multiplier * levels[:-1]))
+    np.testing.assert_allclose(
+        item.teacher_actions, np.clip(distance, -1, 1), rtol=1e-5
+    )
+    assert item.rate_multiplier == ENVIRONMENT.rate_multiplier(5) != 1.0
+    # The last step has a thousandth of the last level, times the hidden multiplier.
+    rate = item.episode.column("learning_rate")[-1]
+    assert rate == pytest.approx(1e-3 * item.rate_multiplier * levels[-1], rel=1e-5)
+    # What is labelled is what was seen: the environment gives the same to the same actions.
+    environment = LearningRateEnvironment(task, ENVIRONMENT, 5)
+    observations = [environment.reset().observation]
+    observations += [environment.step(action).observation for action in item.actions]
+    np.testing.assert_array_equal(item.observations, observations[:-1])
+
+
+def test_labelled_episode_is_a_pure_function(task, random_controller):
+    first = _label(task, random_controller, 5)
+    other = _label(task, random_controller, 6)
+    again = _label(task, random_controller, 5)
+    for field in dataclasses.fields(LabelledEpisode)[1:]:
+        expected = getattr(first, field.name)
+        np.testing.assert_array_equal(getattr(again, field.name), expected)
+    np.testing.assert_array_equal(again.episode.trajectory, first.episode.trajectory)
+    assert other.rate_multiplier != first.rate_multiplier
+    assert np.all(other.actions != first.actions)
+    assert np.any(other.episode.trajectory != first.episode.trajectory)
+
+
+def test_without_noise_the_controller_acts(quadratic, random_controller):
+    item = _label(quadratic, random_controller, 5, deviation=0.0)
+    controller = random_controller(quadratic, ENVIRONMENT)
+    expected = [controller.act(row)[0] for row in item.observations]
+    np.testing.assert_allclose(item.actions, expected, rtol=1e-6)
+
+
+def test_a_target_a_decision(quadratic, random_controller):
+    targets = (1e-5, 1e-5, 1e-5, 1.0, 1.0, 1.0)
+    item = _label(quadratic, random_controller, 5, targets)
+    np.testing.assert_array_equal(item.teacher_actions, [-1, -1, -1, 1, 1, 1])
+    with pytest.raises(ValueError, match="each of 6 decisions, found 2"):
+        _label(quadratic, random_controller, 5, (0.1, 0.2))
+
+
+def test_labelled_episode_to_bytes_and_back(quadratic, random_controller):
+    item = _label(quadratic, random_controller, 5)
+    found = LabelledEpisode.from_bytes(item.to_bytes())
+    for field in dataclasses.fields(LabelledEpisode)[1:]:
+        np.testing.assert_array_equal(
+            getattr(found, field.name), getattr(item, field.name)
+        )
+    np.testing.assert_array_equal(found.episode.trajectory, item.episode.trajectory)
+    assert found.episode.seed == 5
+
+
+SPEC = ControllerSpec(
+    network="mlp",
+    num_units=8,
+    activation="tanh",
+    observation=ObservationSpec(("validation_loss", "progress"), "relative"),
+    scaling=LearningRateScaling(2.0),
+    initial_learning_rate=0.01,
+    trainee_steps_per_action=10,
+    num_trainee_steps=60,
+)
+CONFIG = ImitationConfig(num_units=8, num_fitting_steps=300, too_high_weight=1.0)
+
+
+def _item(observations, teacher_actions):
+    num = len(observations)
+    episode = Episode(0, np.zeros((num + 1, 9)), False)
+    actions = np.asarray(teacher_actions, np.float32)
+    return LabelledEpisode(
+        episode, np.asarray(observations, np.float32), actions, actions, 1.0
+    )
+
+
+def _lines(num=200, seed=0):
+    """Observations, and actions that are a function of them."""
+    rng = np.random.default_rng(seed)
+    observations = rng.normal(size=(num, 2)) * [3.0, 0.2] + [-4.0, 0.5]
+    actions = np.tanh(0.4 * (observations[:, 0] + 4.0) - 2.0 * observations[:, 1])
+    return observations, actions
+
+
+def test_fit_finds_a_function_of_the_observations():
+    observations, actions = _lines()
+    controller, figures = imitation.fit(
+        SPEC, CONFIG, {"a": [_item(observations, actions)]}, 0
+    )
+    np.testing.assert_allclose(
+        controller.weights["normalizer_mean"], observations.mean(0), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        controller.weights["normalizer_variance"], observations.var(0), rtol=1e-5
+    )
+    assert controller.action_deviation == np.float32(0.3)
+    fresh, expected = _lines(seed=1)
+    found = [controller.act(row)[0] for row in fresh]
+    assert np.mean((found - expected) ** 2) < 0.01 * expected.var()
+    assert figures["explained_variance"] > 0.99
+    found = np.array([controller.act(row)[0] for row in observations])
+    loss = np.mean((found - actions) ** 2)
+    assert figures["explained_variance"] == pytest.approx(
+        1 - loss / actions.var(), abs=1e-4
+    )
+    assert figures["fitting_loss"] == pytest.approx(loss, rel=0.05)
+
+
+def test_fit_repeats_and_depends_on_the_seed():
+    episodes = {"a": [_item(*_lines())]}
+    first, again, other = (
+        imitation.fit(SPEC, CONFIG, episodes, seed)[0].files() for seed in (0, 0, 1)
+    )
+    assert again == first != other
+
+
+def test_tasks_weigh_the_same_whatever_their_number_of_decisions():
+    ones, minus_ones = np.full(10, 0.6), np.full(90, -0.6)
+    episodes = {
+        "few": [_item(np.zeros((10, 2)), ones)],
+        "many": [_item(np.zeros((45, 2)), minus_ones[:45])] * 2,
+    }
+    controller, _ = imitation.fit(SPEC, CONFIG, episodes, 0)
+    assert controller.act(np.zeros(2))[0] == pytest.approx(0.0, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    # With weights w above and 1 below, w (x + 0.6) = 0.6 - x.
+    ("weight", "expected"), [(1.0, 0.0), (2.0, -0.2), (5.0, -0.4)]
+)  # fmt: skip
+def test_too_high_costs_more_than_too_low(weight, expected):
+    config = dataclasses.replace(CONFIG, too_high_weight=weight)
+    actions = np.repeat([0.6, -0.6], 20)
+    controller, _ = imitation.fit(
+        SPEC, config, {"a": [_item(np.zeros((40, 2)), actions)]}, 0
+    )
+    assert controller.act(np.zeros(2))[0] == pytest.approx(expected, abs=1e-3)
+
+
+def test_untrained_controller_does_nothing():
+    controller = imitation.untrained(SPEC, 0.5)
+    assert controller.act(np.float32([3.0, -1.0]))[0] == 0.0
+    assert controller.action_deviation == 0.5
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"num_units": 0}, "imitation.num_units > 0, found 0"),
+        ({"too_high_weight": -1.0}, "imitation.too_high_weight > 0, found -1.0"),
+        ({"action_deviation": -0.1}, "imitation.action_deviation >= 0, found -0.1"),
+    ],
+)
+def test_a_configuration_that_is_none_is_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        ImitationConfig(**values)
