@@ -105,6 +105,16 @@ class RunDirectory:
         content = self.read(RUN_FILE)
         return json.loads(content) if content else {}
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether `run.json` says so."""
+        return self.run_record().get("status") == "finished"
+
+    def finished_message(self, summary_file: str) -> str:
+        """Returns what a job says of a run that is finished already: that, and its summary."""
+        summary = (self.read(summary_file) or b"").decode()
+        return f"{self.path} holds a finished run: nothing is left to do.\n\n{summary}"
+
     def begin(self, operative_config: str, seeds: dict[str, Any]) -> None:
         """Writes the config and the provenance, or checks that they are of the same run.
 

@@ -55,6 +55,8 @@ def train(
 ) -> str:
     """Trains a controller, keeps the best by validation loss, compares it on held-out seeds.
 
+    It ends as `evaluate` does, and leaves the same tables (`comparison.compare`).
+
     Args:
       run: the run directory.
       num_iterations: PPO updates.
@@ -85,8 +87,8 @@ def train(
     seeds.training_seed(seed, num_iterations * episodes_per_iteration - 1)
     config = gin.operative_config_str()
     run.begin(config, {"run": seed})
-    if run.run_record()["status"] == "finished":
-        return _finished(run)
+    if run.is_finished:
+        return run.finished_message(comparison.SUMMARY)
     with Workers(workers_config) as workers:
         job = _Job(
             run, workers, task, environment_config, ppo_config, seed, curves_interval
@@ -99,19 +101,7 @@ def train(
             num_evaluation_episodes,
         )
         controller = job.export_best()
-        table = ""
-        if num_seeds:
-            learned = adaptive_schedules.Learned(controller, label=comparison.LEARNED)
-            total = (1 + len(compared)) * num_seeds
-            with _progress(total, "comparing") as bar:
-                table = comparison.compare(
-                    run,
-                    workers,
-                    task,
-                    [learned, *compared],
-                    num_seeds,
-                    lambda index, episode: bar.update(),
-                )
+        table = job.compare(controller, compared, num_seeds) if num_seeds else ""
     num_episodes = num_iterations * episodes_per_iteration
     num_evaluations = -(-num_iterations // evaluation_interval)
     num_runs = num_episodes + num_evaluations * num_evaluation_episodes
@@ -263,14 +253,27 @@ class _Job:
         self._run.save_controller("controller", controller)
         return controller
 
+    def compare(self, controller: Controller, compared, num_seeds: int) -> str:
+        """Ends with the controller beside plain schedules; returns the table as Markdown."""
+        learned = adaptive_schedules.Learned(controller)
+        compared = {learned.name: learned, **compared}
+        evaluation_seeds = [seeds.held_out_seed(index) for index in range(num_seeds)]
+        total = comparison.num_unique_runs(compared, num_seeds)
+        with _progress(total, "comparing") as bar:
+            table, _ = comparison.compare(
+                self._run,
+                self._workers,
+                self._task,
+                compared,
+                evaluation_seeds,
+                learned.name,
+                lambda episode: bar.update(),
+            )
+        return table
+
     def _write_timing(self, iteration, **durations):
         with open(self._run.file(_TIMINGS), "a", encoding="utf-8") as file:
             file.write(json.dumps({"iteration": iteration, **durations}) + "\n")
-
-
-def _finished(run) -> str:
-    table = (run.read("comparison.md") or b"").decode()
-    return f"{run.path} holds a finished run: nothing is left to do.\n\n{table}"
 
 
 def _return(collected) -> float:

@@ -163,21 +163,21 @@ def run_episode(task, schedule, seed: int, test: bool = True) -> Episode:
     recorder = EpisodeRecorder(seed)
     trainee.reset(seed)
     measurement = trainee.measure()
-    hypergradient = getattr(schedule, "hypergradient_learning_rate", None)
     next_learning_rate = schedule.start(task.num_trainee_steps)
     for step in range(0, task.num_trainee_steps, task.trainee_steps_per_action):
-        if step == 0 or hypergradient is None:
-            rate = next_learning_rate(step, measurement)
-        if np.ndim(rate):  # A rate a step.
-            rates = rate[: task.trainee_steps_per_action]
-            first, rate = float(rates[0]), float(rates[-1])
-        else:
-            rates = first = rate
+        chosen = next_learning_rate(step, measurement)
+        if np.ndim(chosen):  # A rate a step.
+            chosen = chosen[: task.trainee_steps_per_action]
         if step == 0:
-            recorder.add(0, first, measurement)
-        if hypergradient is None:
-            measurement = trainee.train(rates)
-        else:  # The rate descends at every trainee step; the last one is recorded.
-            measurement, rate = trainee.train_adapting(rate, hypergradient)
+            recorder.add(0, _first_rate(chosen), measurement)
+        if callable(chosen):  # An interval function.
+            measurement, rate = chosen(trainee)
+        else:
+            measurement, rate = trainee.train(chosen), float(np.ravel(chosen)[-1])
         recorder.add(step + task.trainee_steps_per_action, rate, measurement)
     return recorder.episode(trainee.test() if test else (math.nan, math.nan))
+
+
+def _first_rate(chosen):
+    rates = chosen.learning_rate if callable(chosen) else chosen
+    return float(np.ravel(rates)[0])

@@ -8,19 +8,18 @@ come back to Python.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
-from learned_lr.control.actions import LearningRateScaling
 from learned_lr.control.observations import Measurement
-from learned_lr.trainees import building, initialization, minibatches, reduced_data
+from learned_lr.trainees import building, initialization, losses, minibatches
 from learned_lr.trainees.interval_rates import interval_rates
+from learned_lr.trainees.reduced_data import load
 
 # A diverged run earns this multiple of the loss of a uniform guess, ln(num_classes).
 _CAP_FACTOR = 1.5
-# A learning rate that moves within an interval stays in the bounds of all others.
-_BOUNDS = LearningRateScaling()
 
 
 class Trainee:
@@ -44,7 +43,7 @@ class Trainee:
             larger than the training split.
         """
         self.task = task
-        data = reduced_data.load(task)
+        data = load(task)
         if task.batch_size > len(data.train_labels):
             raise ValueError(
                 f"Expected task.batch_size <= {len(data.train_labels)} training images, "
@@ -68,7 +67,6 @@ class Trainee:
         self._best_weights = [
             tf.Variable(v, trainable=False, name="best") for v in self.model.variables
         ]
-        self._directions = []  # Of the last update; made when first asked for.
         self.reset(0)
 
     def reset(self, seed: int) -> None:
@@ -84,8 +82,6 @@ class Trainee:
             variable.assign(value)
         self._best_loss.assign(math.inf)
         self._previous_predictions.assign(tf.zeros_like(self._previous_predictions))
-        for direction in self._directions:
-            direction.assign(tf.zeros_like(direction))
         self._order = minibatches.order(
             seed,
             self._train_data[1].shape[0],
@@ -110,12 +106,20 @@ class Trainee:
             )
         return self._measurement(self._measure_untrained(tf.constant(self._order[0])))
 
-    def train(self, learning_rate: float | np.ndarray) -> Measurement:
+    def train(
+        self,
+        learning_rate: float | np.ndarray,
+        optimizer_step: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    ) -> Measurement:
         """Runs one interval at a learning rate, or at one a step, and measures.
 
         Args:
           learning_rate: float > 0, held for `task.trainee_steps_per_action` steps, or
             float `[trainee_steps_per_action]`, a rate for each of them.
+          optimizer_step: function of the indices of a minibatch, int32 `[batch]`, that updates
+            the model and returns its loss, a float32 scalar; it may move the optimizer's
+            rate. It is traced once: the same object must come each time. The
+            interval then starts at the first rate. None for plain steps.
 
         Returns:
           The measurement. Once the run has diverged its losses are `loss_cap`, and nothing
@@ -130,39 +134,11 @@ class Trainee:
         if indices is None:
             return self._last
         rates = tf.constant(rates, tf.float32)
-        return self._measurement(self._run_interval(indices, rates))
-
-    def train_adapting(
-        self, learning_rate: float, hypergradient_learning_rate: float
-    ) -> tuple[Measurement, float]:
-        """Runs one interval in which every step first moves the rate along its hypergradient.
-
-        lr_t = lr_(t-1) + beta * g_t . u_(t-1), with the gradient g and the direction u of the
-        optimizer's last update, theta_t = theta_(t-1) - lr * u (Baydin et al., 2018,
-        arXiv:1703.04782, the additive rule), kept in [1e-7, 1].
-
-        Args:
-          learning_rate: float > 0, the rate before the first step.
-          hypergradient_learning_rate: float >= 0, beta.
-
-        Returns:
-          (measurement, the learning rate of the last step).
-
-        Raises:
-          ValueError: as `train` does.
-        """
-        interval_rates(learning_rate, self.task.trainee_steps_per_action)
-        indices = self._next_interval()
-        if indices is None:
-            return self._last, learning_rate
-        if not self._directions:
-            self._directions = [
-                tf.Variable(tf.zeros_like(v), trainable=False, name="direction")
-                for v in self.model.trainable_variables
-            ]
-        rates = tf.constant([learning_rate, hypergradient_learning_rate], tf.float32)
-        statistics = self._run_adapting_interval(indices, rates)
-        return self._measurement(statistics), float(self.optimizer.learning_rate)
+        if optimizer_step is None:
+            statistics = self._run_interval(indices, rates)
+        else:
+            statistics = self._run_own_interval(indices, rates[0], optimizer_step)
+        return self._measurement(statistics)
 
     def _next_interval(self):
         """Checks and counts; returns the next minibatch indices, None once diverged."""
@@ -214,28 +190,22 @@ class Trainee:
         return self._last
 
     @tf.function
-    def _run_interval(self, indices, rates):
-        """Steps through the rows of `indices`, int32 `[steps, batch]`, then measures.
-
-        The rates are float32 `[steps]`.
-        """
-
+    def _run_interval(self, indices, learning_rates):
         def optimizer_step(minibatch, step):
-            self.optimizer.learning_rate.assign(rates[step])
+            self.optimizer.learning_rate.assign(learning_rates[step])
             return self._optimizer_step(minibatch)
 
         return self._steps_and_statistics(indices, optimizer_step)
 
     @tf.function
-    def _run_adapting_interval(self, indices, rates):
-        self.optimizer.learning_rate.assign(rates[0])
-
-        def optimizer_step(minibatch, step):
-            return self._adapting_optimizer_step(minibatch, beta=rates[1])
-
-        return self._steps_and_statistics(indices, optimizer_step)
+    def _run_own_interval(self, indices, learning_rate, optimizer_step):
+        self.optimizer.learning_rate.assign(learning_rate)
+        return self._steps_and_statistics(
+            indices, lambda minibatch, step: optimizer_step(minibatch)
+        )
 
     def _steps_and_statistics(self, indices, optimizer_step):
+        """Steps through the rows of `indices`, int32 `[steps, batch]`, then measures."""
         total_loss, finite, step = tf.constant(0.0), tf.constant(True), tf.constant(0)
         while finite and step < tf.shape(indices)[0]:
             loss = optimizer_step(indices[step], step)
@@ -253,80 +223,56 @@ class Trainee:
 
     @tf.function
     def _measure_untrained(self, indices):
-        images, labels = self._minibatch(indices)
-        train_loss = _mean_loss(self._logits(images, training=False), labels)
+        images, labels = minibatches.rows(self._train_data, indices)
+        train_loss = losses.mean_loss(self._logits(images, training=False), labels)
         return self._statistics(train_loss, None)
 
     @tf.function
     def _evaluate_test(self):
         labels = self._test_data[1]
         logits = self._all_logits(self._test_data[0])
-        return tf.stack([_mean_loss(logits, labels), _accuracy(logits, labels)])
+        return tf.stack(
+            [losses.mean_loss(logits, labels), losses.accuracy(logits, labels)]
+        )
 
     def _optimizer_step(self, indices):
-        loss, gradients = self._gradients(indices)
+        loss, gradients = self.gradients(indices)
         variables = self.model.trainable_variables
         self.optimizer.apply_gradients(zip(gradients, variables))
         return loss
 
-    def _adapting_optimizer_step(self, indices, beta):
-        loss, gradients = self._gradients(indices)
-        variables = self.model.trainable_variables
-        rate = self.optimizer.learning_rate
-        hypergradient = tf.add_n(
-            [tf.reduce_sum(g * u) for g, u in zip(gradients, self._directions)]
-        )
-        rate.assign(
-            tf.clip_by_value(
-                rate + beta * hypergradient,
-                _BOUNDS.min_learning_rate,
-                _BOUNDS.max_learning_rate,
-            )
-        )
-        # Copies: the optimizer writes into the variables' own memory.
-        before = [tf.raw_ops.DeepCopy(x=v) for v in variables]
-        self.optimizer.apply_gradients(zip(gradients, variables))
-        for direction, old, variable in zip(self._directions, before, variables):
-            direction.assign((old - variable) / rate)
-        return loss
+    def gradients(self, indices: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Returns (loss without penalties, gradients with them) of a minibatch, for an optimizer step.
 
-    def _gradients(self, indices):
-        images, labels = self._minibatch(indices)
+        Args:
+          indices: int32 `[batch]`, rows of the training split.
+        """
+        images, labels = minibatches.rows(self._train_data, indices)
         with tf.GradientTape() as tape:
-            loss = _mean_loss(self._logits(images, training=True), labels)
+            loss = losses.mean_loss(self._logits(images, training=True), labels)
             penalized_loss = tf.add_n([loss, *self.model.losses])
         variables = self.model.trainable_variables
         return loss, tape.gradient(penalized_loss, variables)
 
-    def _minibatch(self, indices):
-        images, labels = self._train_data
-        return tf.gather(images, indices), tf.gather(labels, indices)
-
     def _logits(self, images, training):
         """uint8 `[batch, height, width, channels]` to float32 `[batch, num_classes]`."""
-        if self.task.input_scaling == "standardized":
-            inputs = tf.image.per_image_standardization(tf.cast(images, tf.float32))
-        else:
-            inputs = tf.cast(images, tf.float32) / 255.0
+        inputs = minibatches.scaled(images, self.task.input_scaling)
         return tf.cast(self.model(inputs, training=training), tf.float32)
 
     def _all_logits(self, images):
-        num_images, size = images.shape[0], self.task.validation_batch_size
-        num_batches = -(-num_images // size)
-        batches = tf.TensorArray(tf.float32, num_batches, infer_shape=False)
-        for i in tf.range(num_batches):
-            batch = images[i * size : tf.minimum((i + 1) * size, num_images)]
-            batches = batches.write(i, self._logits(batch, training=False))
-        logits = batches.concat()
-        return tf.ensure_shape(
-            logits, [num_images, self._previous_predictions.shape[1]]
+        logits = minibatches.mapped(
+            lambda batch: self._logits(batch, training=False),
+            images,
+            self.task.validation_batch_size,
         )
+        num_classes = self._previous_predictions.shape[1]
+        return tf.ensure_shape(logits, [images.shape[0], num_classes])
 
     def _statistics(self, train_loss, previous_predictions):
         """float32 `[8]`: the fields of a Measurement in order, then 1 for finite."""
         labels = self._validation_data[1]
         logits = self._all_logits(self._validation_data[0])
-        loss = _mean_loss(logits, labels)
+        loss = losses.mean_loss(logits, labels)
         probabilities = self.task.predictions == "probabilities"
         predictions = tf.nn.softmax(logits) if probabilities else logits
         change = tf.constant(0.0)
@@ -347,18 +293,7 @@ class Trainee:
                 change,
                 tf.reduce_mean(kernel),
                 tf.math.reduce_variance(kernel),
-                _accuracy(logits, labels),
+                losses.accuracy(logits, labels),
                 tf.cast(tf.math.is_finite(loss), tf.float32),
             ]
         )
-
-
-def _mean_loss(logits, labels):
-    return tf.reduce_mean(
-        tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-    )
-
-
-def _accuracy(logits, labels):
-    hits = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), labels)
-    return tf.reduce_mean(tf.cast(hits, tf.float32))

@@ -50,6 +50,11 @@ CURVES = {
         [1.0, 0.9877641291, 0.9522542486, 0.8969463131, 0.8272542486]
         + [0.75, 0.6727457514, 0.6030536869, 0.5477457514, 0.5122358709],
     ),
+    # (t + 1) / 20 twice, then eight steps of an eighth down.
+    "linear 0.5, warm-up 20": (
+        schedules.WarmupLinear(0.5, 20),
+        [0.025, 0.275, 0.5, 0.4375, 0.375, 0.3125, 0.25, 0.1875, 0.125, 0.0625],
+    ),
     # A tenth root of 0.01 is 0.63095734448.
     "exponential 1, 0.01": (
         schedules.Exponential(1.0, 0.01),
@@ -128,6 +133,7 @@ def test_a_csv_that_does_not_fit_is_refused(tmp_path, content, message):
             r"num_warmup_steps >= 0 and final_fraction in \[0, 1\], found -1 and 0.0",
         ),
         (lambda: schedules.WarmupCosine(1.0, 0, 1.5), "found 0 and 1.5"),
+        (lambda: schedules.WarmupLinear(1.0, -1), "num_warmup_steps >= 0, found -1"),
         (
             lambda: schedules.WarmupCosine(1.0, 100).start(100),
             "num_warmup_steps < 100, found 100",

@@ -133,8 +133,8 @@ def test_a_task_of_functions_is_named_after_them():
         ({"name": "digits_cnn", "width": True}, "task.width .* >= 1, found True"),
         ({"name": "digits_cnn", "num_trainee_steps": -10}, ">= 1, found -10"),
         (
-            {"name": "digits_cnn", "optimizer": "rmsprop"},
-            r"task.optimizer to be one of \['adam', 'sgd'\], found 'rmsprop'",
+            {"name": "digits_cnn", "optimizer": "adagrad"},
+            r"task.optimizer to be one of \['adam', 'adamw', 'rmsprop', 'sgd'\], found",
         ),
         ({"name": "digits_cnn", "precision": "float16"}, "task.precision .*'float16'"),
         ({"name": "digits_cnn", "predictions": "x"}, "task.predictions to be one of"),
