@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -18,7 +18,7 @@ import gin
 from learned_lr.agents.environment import EnvironmentConfig, LearningRateEnvironment
 from learned_lr.control.controller import Controller
 from learned_lr.control.controller_spec import ControllerSpec
-from learned_lr.trainees.episode import Episode
+from learned_lr.trainees.episode_groups import EpisodeGroup, npz_bytes
 
 
 @gin.register("imitation")
@@ -63,75 +63,67 @@ class ImitationConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class LabelledEpisode:
-    """The controller's own run, with what the teacher would have done in every state of it.
+class LabelledEpisodes:
+    """The controller's own runs of one task, with what the teacher would have done in every state of them.
 
     Attributes:
-      episode: the training run; its rates are those the network trained at.
-      observations: float32 `[num_decisions, num_features]`.
-      actions: float32 `[num_decisions]`, as taken, not clipped.
-      teacher_actions: float32 `[num_decisions]`, in [-1, 1].
-      rate_multiplier: float, the hidden multiplier.
+      group: the training runs; their rates are those that the network trained at.
+      observations: float32 `[num_episodes, num_decisions, num_features]`.
+      actions: float32 `[num_episodes, num_decisions]`, as taken, not clipped.
+      teacher_actions: float32 `[num_episodes, num_decisions]`, in [-1, 1].
+      rate_multipliers: float64 `[num_episodes]`, the hidden ones.
     """
 
-    episode: Episode
+    group: EpisodeGroup
     observations: np.ndarray
     actions: np.ndarray
     teacher_actions: np.ndarray
-    rate_multiplier: float
+    rate_multipliers: np.ndarray
 
     def to_bytes(self) -> bytes:
         """Returns an npz archive of everything."""
-        values = dataclasses.asdict(self)
-        buffer = io.BytesIO()
-        np.savez(buffer, **values.pop("episode"), **values)
-        return buffer.getvalue()
+        arrays = {name: getattr(self, name) for name in _LABELS}
+        return npz_bytes({**self.group.arrays(), **arrays})
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> LabelledEpisode:
+    def from_bytes(cls, content: bytes) -> LabelledEpisodes:
         """Reads what `to_bytes` wrote.
 
         Raises:
           ValueError, KeyError, zipfile.BadZipFile: if it is damaged.
         """
-        episode = Episode.from_bytes(content)
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            return cls(
-                episode,
-                archive["observations"],
-                archive["actions"],
-                archive["teacher_actions"],
-                float(archive["rate_multiplier"]),
-            )
+            labels = [archive[name] for name in _LABELS]
+            return cls(EpisodeGroup.from_arrays(archive), *labels)
 
 
-def teacher_action(
-    target: float, multiplier: float, level: float, max_scale: float
-) -> float:
+_LABELS = [field.name for field in dataclasses.fields(LabelledEpisodes)][1:]
+
+
+def teacher_action(target: float, level: float, max_scale: float) -> float:
     """Returns the action that leads to the teacher's level, or as near as one goes.
 
-    clip(log(target / (multiplier * level)) / log(max_scale), -1, 1)
+    clip(log(target / level) / log(max_scale), -1, 1)
 
     Args:
-      target: float > 0, the level that the task asks for.
-      multiplier: float > 0, what the network's rate is multiplied by.
+      target: float > 0, the level that the episode asks for: the task's over the hidden
+        multiplier.
       level: float > 0, the level before the action.
       max_scale: float > 1, the largest factor of one action.
     """
-    distance = math.log(target / (multiplier * level)) / math.log(max_scale)
+    distance = math.log(target / level) / math.log(max_scale)
     return min(max(distance, -1.0), 1.0)
 
 
-def label_episode(
+def label_episodes(
     controller: Controller,
     task,
     environment_config: EnvironmentConfig,
     action_deviation: float,
     targets: Sequence[float],
-    rate_multiplier: float,
-    seed: int,
-) -> LabelledEpisode:
-    """Runs one episode of perturbed actions and asks the teacher in every state.
+    seeds_and_multipliers: Sequence[tuple[int, float]],
+) -> LabelledEpisodes:
+    """Runs episodes of perturbed actions and asks the teacher in every state.
 
     Same machine, threads and arguments: bit-identical result.
 
@@ -141,40 +133,42 @@ def label_episode(
       environment_config: the environment's configuration; it acts before the first interval.
       action_deviation: float >= 0, of the Gaussian noise on the actions.
       targets: the teacher's level at each decision; one alone holds for all.
-      rate_multiplier: float > 0, hidden from the controller, see `LearningRateEnvironment`.
-      seed: int >= 0, of the network and the noise.
+      seeds_and_multipliers: of each episode the seed, int >= 0, of the network and the noise;
+        and the hidden multiplier, float > 0, see `LearningRateEnvironment`.
     """
     if len(targets) not in (1, task.num_decisions):
         raise ValueError(
             f"Expected one target or one for each of {task.num_decisions} decisions, found "
             f"{len(targets)}."
         )
-    environment = LearningRateEnvironment(
-        task, environment_config, seed, rate_multiplier
-    )
-    noise = np.random.default_rng([seed, 4])
+    targets = np.broadcast_to(targets, task.num_decisions).tolist()
+    runs = []
+    for seed, multiplier in seeds_and_multipliers:
+        environment = LearningRateEnvironment(
+            task, environment_config, seed, multiplier
+        )
+        noise = action_deviation * np.random.default_rng([seed, 4]).standard_normal(
+            len(targets)
+        )
+        teacher = [target / multiplier for target in targets]
+        runs.append((*_run(controller, environment, noise, teacher), multiplier))
+    episodes, *labels, multipliers = zip(*runs)
+    labels = [np.asarray(values, np.float32) for values in labels]
+    return LabelledEpisodes(EpisodeGroup(episodes), *labels, np.asarray(multipliers))
+
+
+def _run(controller, environment, noise, targets):
+    """One episode: itself, observations, actions and the teacher's."""
     time_step, state = environment.reset(), controller.initial_state()
+    max_scale = environment.config.max_scale
     observations, actions, teacher_actions = [], [], []
-    for target in np.broadcast_to(targets, task.num_decisions).tolist():
+    for disturbance, target in zip(noise.tolist(), targets):
         mean, state = controller.act(time_step.observation, state)
         observations.append(time_step.observation)
-        actions.append(mean + action_deviation * noise.standard_normal())
-        teacher_actions.append(
-            teacher_action(
-                target,
-                rate_multiplier,
-                environment.level,
-                environment_config.max_scale,
-            )
-        )
+        actions.append(mean + disturbance)
+        teacher_actions.append(teacher_action(target, environment.level, max_scale))
         time_step = environment.step(np.float32(actions[-1]))
-    return LabelledEpisode(
-        environment.episode(),
-        np.asarray(observations, np.float32),
-        np.asarray(actions, np.float32),
-        np.asarray(teacher_actions, np.float32),
-        rate_multiplier,
-    )
+    return environment.episode(), observations, actions, teacher_actions
 
 
 def untrained(spec: ControllerSpec, action_deviation: float) -> Controller:
@@ -191,7 +185,7 @@ def untrained(spec: ControllerSpec, action_deviation: float) -> Controller:
 def fit(
     spec: ControllerSpec,
     config: ImitationConfig,
-    episodes: dict[str, list[LabelledEpisode]],
+    episodes: Mapping[str, Sequence[LabelledEpisodes]],
     seed: int,
 ) -> tuple[Controller, dict[str, float]]:
     """Fits a controller to the teacher's actions, from scratch.
@@ -245,12 +239,12 @@ def fit(
 def _rows(episodes):
     """Observations, the teacher's actions and weights that sum to 1, over all decisions."""
     observations, actions, weights = [], [], []
-    for group in episodes.values():
-        num_rows = sum(len(item.actions) for item in group)
-        for item in group:
-            observations.append(item.observations)
-            actions.append(item.teacher_actions)
-            weights.append(np.full(len(item.actions), 1 / num_rows / len(episodes)))
+    for groups in episodes.values():
+        num_rows = sum(item.actions.size for item in groups)
+        for item in groups:
+            observations.append(item.observations.reshape(item.actions.size, -1))
+            actions.append(item.teacher_actions.ravel())
+            weights.append(np.full(item.actions.size, 1 / num_rows / len(episodes)))
     return tuple(map(np.concatenate, (observations, actions, weights)))
 
 

@@ -19,6 +19,7 @@ def imitate(
     references: str = gin.REQUIRED,
     num_rounds: int = 7,
     num_tasks_per_round: int | None = None,
+    num_episodes_per_task: int = 1,
     num_evaluation_episodes: int = 1,
     seed: int = 0,
 ) -> str:
@@ -34,8 +35,9 @@ def imitate(
       run: the run directory.
       references: the run directory of the job `references`, under the root directory.
       num_rounds: rounds.
-      num_tasks_per_round: training tasks of a round, one episode each, drawn anew every
-        round; None for all.
+      num_tasks_per_round: training tasks of a round, drawn anew every round; None for all.
+      num_episodes_per_task: labelled episodes of each of these in a round; one process runs
+        them, so that a second one costs no tracing.
       num_evaluation_episodes: greedy runs of each selection task after every round, on
         seeds of their own.
       seed: of the fits and of all episodes, in [0, 10000).
@@ -46,6 +48,7 @@ def imitate(
     for name, value in (
         ("num_rounds", num_rounds),
         ("num_tasks_per_round", num_tasks_per_round),
+        ("num_episodes_per_task", num_episodes_per_task),
         ("num_evaluation_episodes", num_evaluation_episodes),
     ):
         if value is not None and value < 1:
@@ -88,6 +91,7 @@ def imitate(
         environment_config,
         config,
         family.max_multiplier,
+        num_episodes_per_task,
         seed,
     )
     with Workers(workers_config) as workers:

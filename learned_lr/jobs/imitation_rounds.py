@@ -14,8 +14,7 @@ from learned_lr.execution.run_directory import RunDirectory, Table
 from learned_lr.execution.workers import Workers
 from learned_lr.jobs import regrets
 from learned_lr.report.tables import markdown_table
-from learned_lr.trainees import adaptive_schedules, families
-from learned_lr.trainees.episode import Episode, run_episode
+from learned_lr.trainees import adaptive_schedules, episode_groups, families
 
 _FIGURES = (
     "seed",
@@ -52,14 +51,15 @@ class Rounds:
         environment_config,
         config: imitation.ImitationConfig,
         max_multiplier: float,
+        num_episodes: int,
         seed: int,
     ):
         """Takes training and selection tasks by name; the references have both."""
         self._run, self._references, self._seed = run, references, seed
         self._training, self._selection = training, selection
         self._environment_config, self._config = environment_config, config
-        self._max_multiplier = max_multiplier
-        self._labelled: dict[str, list[imitation.LabelledEpisode]] = {}
+        self._max_multiplier, self._num_episodes = max_multiplier, num_episodes
+        self._labelled: dict[str, list[imitation.LabelledEpisodes]] = {}
         self._episodes: list[dict] = []
         self._evaluations: list[dict] = []
         self._rounds: list[dict] = []
@@ -78,12 +78,9 @@ class Rounds:
           num_evaluation_episodes: int > 0, greedy runs of each selection task and round.
         """
         num_tasks = min(num_tasks or len(self._training), len(self._training))
-        num_evaluations = len(self._selection) * num_evaluation_episodes
-        total = num_rounds * (num_tasks + num_evaluations)
+        total = num_rounds * (num_tasks + len(self._selection))
         controller = imitation.untrained(spec, self._config.action_deviation)
-        with tqdm.tqdm(
-            total=total, desc="imitate", unit="episode", mininterval=1
-        ) as bar:
+        with tqdm.tqdm(total=total, desc="imitate", unit="task", mininterval=1) as bar:
             for number in range(1, num_rounds + 1):
                 self._label(workers, number, controller, num_tasks, bar)
                 spec = dataclasses.replace(spec, provenance={"round": number})
@@ -102,14 +99,19 @@ class Rounds:
         rng = np.random.default_rng([self._seed, number])
         drawn = sorted(rng.choice(len(names), num_tasks, replace=False).tolist())
         drawn = [names[index] for index in drawn]
-        first = (number - 1) * num_tasks
-        episode_seeds = [
-            seeds.training_seed(self._seed, first + index) for index in range(num_tasks)
+        num_episodes = self._num_episodes
+        first = (number - 1) * num_tasks * num_episodes
+        runs = [
+            [
+                (seed, families.draw_multiplier(self._max_multiplier, seed))
+                for seed in self._training_seeds(first + index * num_episodes)
+            ]
+            for index in range(num_tasks)
         ]
-        items = cache.map_episodes(
+        found = cache.map_episodes(
             self._run,
             workers,
-            imitation.label_episode,
+            imitation.label_episodes,
             [
                 (
                     controller,
@@ -117,51 +119,46 @@ class Rounds:
                     self._environment_config,
                     self._config.action_deviation,
                     (self._references.peak(name),),
-                    families.draw_multiplier(self._max_multiplier, seed),
-                    seed,
+                    runs_of_task,
                 )
-                for name, seed in zip(drawn, episode_seeds)
+                for name, runs_of_task in zip(drawn, runs)
             ],
             [f"round_{number:02d}_{name}" for name in drawn],
-            imitation.LabelledEpisode,
-            lambda index, item: bar.update(),
+            imitation.LabelledEpisodes,
+            lambda index, items: bar.update(),
         )
-        for name, item in zip(drawn, items):
-            self._labelled.setdefault(name, []).append(item)
-            self._episodes.append(
-                {
-                    "round": number,
-                    "task": name,
-                    "rate_multiplier": item.rate_multiplier,
-                    **self._figures(name, item.episode),
-                }
-            )
+        for name, items in zip(drawn, found):
+            self._labelled.setdefault(name, []).append(items)
+            multipliers = items.rate_multipliers.tolist()
+            for multiplier, episode in zip(multipliers, items.group.episodes):
+                row = {"round": number, "task": name, "rate_multiplier": multiplier}
+                self._episodes.append({**row, **self._figures(name, episode)})
+
+    def _training_seeds(self, first):
+        indices = range(first, first + self._num_episodes)
+        return [seeds.training_seed(self._seed, index) for index in indices]
 
     def _evaluate(self, workers, number, controller, num_episodes, bar):
-        runs = [
-            (name, seeds.selection_seed(self._seed, index))
-            for name in sorted(self._selection)
-            for index in range(num_episodes)
-        ]
+        names = sorted(self._selection)
         schedule = adaptive_schedules.Learned(controller)
-        episodes = cache.map_episodes(
+        evaluation_seeds = [
+            seeds.selection_seed(self._seed, index) for index in range(num_episodes)
+        ]
+        groups = cache.map_episodes(
             self._run,
             workers,
-            run_episode,
-            [(self._selection[name], schedule, seed, False) for name, seed in runs],
-            [f"greedy_{number:02d}_{name}_{seed}" for name, seed in runs],
-            Episode,
-            lambda index, episode: bar.update(),
+            episode_groups.run_episodes,
+            [(self._selection[n], schedule, evaluation_seeds, False) for n in names],
+            [f"greedy_{number:02d}_{name}" for name in names],
+            episode_groups.EpisodeGroup,
+            lambda index, group: bar.update(),
         )
-        rows = [
-            {"round": number, "task": name, **self._figures(name, episode)}
-            for (name, _), episode in zip(runs, episodes)
-        ]
-        self._evaluations += rows
-        by_task: dict[str, list[float]] = {}
-        for row in rows:
-            by_task.setdefault(row["task"], []).append(row["regret"])
-        return [float(np.mean(found)) for found in by_task.values()]
+        means = []
+        for name, group in zip(names, groups):
+            rows = [self._figures(name, episode) for episode in group.episodes]
+            means.append(float(np.mean([row["regret"] for row in rows])))
+            self._evaluations += [{"round": number, "task": name, **r} for r in rows]
+        return means
 
     def _figures(self, name, episode):
         self._num_steps += int(episode.column("trainee_step")[-1])
@@ -170,12 +167,12 @@ class Rounds:
         return {**episode.summary(), "regret": regret}
 
     def _end_round(self, number, fit, found):
-        items = [item for group in self._labelled.values() for item in group]
+        items = [items for groups in self._labelled.values() for items in groups]
         self._rounds.append(
             {
                 "round": number,
-                "num_episodes": len(items),
-                "num_decisions": sum(len(item.actions) for item in items),
+                "num_episodes": sum(len(item.actions) for item in items),
+                "num_decisions": sum(item.actions.size for item in items),
                 **fit,
                 **regrets.figures(found),
             }

@@ -131,17 +131,17 @@ def test_first_round_follows_the_base_and_later_ones_the_fit(finished):
     controllers.append(Controller.load(str(finished / "controllers/round_01")))
     for number, controller in enumerate(controllers, 1):
         file = finished / f"episodes/round_0{number}_{TRAINING[0]}.npz"
-        item = imitation.LabelledEpisode.from_bytes(file.read_bytes())
+        items = imitation.LabelledEpisodes.from_bytes(file.read_bytes())
+        actions, multiplier = items.actions[0], items.rate_multipliers[0]
         noise = np.random.default_rng([2 * number - 2, 4])
         expected = [
             controller.act(row)[0] + 0.3 * noise.standard_normal()
-            for row in item.observations
+            for row in items.observations[0]
         ]
-        np.testing.assert_allclose(item.actions, expected, rtol=1e-5)
-        levels = 0.1 * 2.0 ** np.cumsum([0, *np.clip(item.actions, -1, 1)])[:-1]
-        distance = np.log2(1.0 / (item.rate_multiplier * levels))
-        expected = np.clip(distance, -1, 1)
-        np.testing.assert_allclose(item.teacher_actions, expected, rtol=1e-5)
+        np.testing.assert_allclose(actions, expected, rtol=1e-5)
+        levels = 0.1 * 2.0 ** np.cumsum([0, *np.clip(actions, -1, 1)])[:-1]
+        expected = np.clip(np.log2(1.0 / (multiplier * levels)), -1, 1)
+        np.testing.assert_allclose(items.teacher_actions[0], expected, rtol=1e-5)
 
 
 def _spec(path):
@@ -207,10 +207,20 @@ def test_a_finished_run_is_not_run_again(
     assert (finished / "imitation.md").read_text() in output
 
 
-def test_a_sample_of_the_tasks(launch_job, tmp_path):
-    assert _run(launch_job, tmp_path, "imitate.num_tasks_per_round = 1") == 0
+def test_a_sample_of_the_tasks_with_two_episodes_each(launch_job, tmp_path):
+    bindings = "imitate.num_tasks_per_round = 1", "imitate.num_episodes_per_task = 2"
+    assert _run(launch_job, tmp_path, *bindings) == 0
     episodes = _rows(_path(tmp_path), "episodes.csv")
-    assert [(row["round"], row["seed"]) for row in episodes] == [("1", "0"), ("2", "1")]
+    assert [(row["round"], row["seed"]) for row in episodes] == [
+        ("1", "0"),
+        ("1", "1"),
+        ("2", "2"),
+        ("2", "3"),
+    ]
+    assert episodes[0]["task"] == episodes[1]["task"]
+    rounds = _rows(_path(tmp_path), "imitation.csv")
+    found = [(row["num_episodes"], row["num_decisions"]) for row in rounds]
+    assert found == [("2", "10"), ("4", "20")]
 
 
 @pytest.mark.parametrize(
