@@ -24,8 +24,6 @@ REWARDS = ("validation_loss", "log_validation_loss")
 # A loss of 0 would give an infinite logarithm.
 _LOSS_FLOOR = 1e-6
 
-gin.register("base_schedule")(base_schedules.BaseSchedule)
-
 
 @gin.register("environment")
 @dataclasses.dataclass(frozen=True)

@@ -21,6 +21,7 @@ _PATTERNS = re.compile(r"patterns_(\d+)_(\d+)_(\d+)")
 _TEACHER_WIDTH = 64
 _PATTERNS_PER_CLASS = 3
 _MAX_SHIFT = 2
+_NOISE = 1.5
 # One standard deviation in grey levels: a pixel within 3 of the mean isn't clipped.
 _GREY_LEVELS = 42.0
 
@@ -38,7 +39,7 @@ def load(name: str) -> Dataset:
         pixels, labelled by the largest output of a random tanh network with so many hidden
         layers (0: a linear one). 'patterns_<side>_<channels>_<classes>': square images of
         one of three smooth patterns of their class, shifted by up to 2 pixels in each
-        direction, under noise of three times the pattern's deviation.
+        direction, under noise of 1.5 times the pattern's deviation.
 
     Raises:
       ValueError: if the name is neither, or has fewer than 2 classes or no pixels.
@@ -103,4 +104,4 @@ def _patterns(rng, side, num_channels, num_classes):
         columns[:, None],
     ]
     noise = rng.normal(size=images.shape)
-    return (images + 3 * noise) / np.sqrt(10), labels.astype(np.int32)
+    return (images + _NOISE * noise) / np.hypot(1, _NOISE), labels.astype(np.int32)
