@@ -71,6 +71,7 @@ class LabelledEpisodes:
       observations: float32 `[num_episodes, num_decisions, num_features]`.
       actions: float32 `[num_episodes, num_decisions]`, as taken, not clipped.
       teacher_actions: float32 `[num_episodes, num_decisions]`, in [-1, 1].
+      levels: float32 `[num_episodes, num_decisions]`, before the actions.
       rate_multipliers: float64 `[num_episodes]`, the hidden ones.
     """
 
@@ -78,6 +79,7 @@ class LabelledEpisodes:
     observations: np.ndarray
     actions: np.ndarray
     teacher_actions: np.ndarray
+    levels: np.ndarray
     rate_multipliers: np.ndarray
 
     def to_bytes(self) -> bytes:
@@ -158,17 +160,18 @@ def label_episodes(
 
 
 def _run(controller, environment, noise, targets):
-    """One episode: itself, observations, actions and the teacher's."""
+    """One episode: itself, observations, actions, the teacher's, and levels."""
     time_step, state = environment.reset(), controller.initial_state()
     max_scale = environment.config.max_scale
-    observations, actions, teacher_actions = [], [], []
+    observations, actions, teacher_actions, levels = [], [], [], []
     for disturbance, target in zip(noise.tolist(), targets):
         mean, state = controller.act(time_step.observation, state)
         observations.append(time_step.observation)
         actions.append(mean + disturbance)
-        teacher_actions.append(teacher_action(target, environment.level, max_scale))
+        levels.append(environment.level)
+        teacher_actions.append(teacher_action(target, levels[-1], max_scale))
         time_step = environment.step(np.float32(actions[-1]))
-    return environment.episode(), observations, actions, teacher_actions
+    return environment.episode(), observations, actions, teacher_actions, levels
 
 
 def untrained(spec: ControllerSpec, action_deviation: float) -> Controller:

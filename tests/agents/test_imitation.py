@@ -26,6 +26,7 @@ ENVIRONMENT = EnvironmentConfig(
 )
 
 
+LABELS = ("observations", "actions", "teacher_actions", "levels", "rate_multipliers")
 MULTIPLIERS = {5: 2.5, 6: 0.5}
 
 
@@ -61,6 +62,7 @@ def test_labels_follow_the_levels_that_the_episode_had(task, random_controller):
         levels = 0.01 * 2.0 ** np.cumsum([0, *np.clip(actions, -1, 1)])
         expected = np.clip(np.log2(0.1 / (multiplier * levels[:-1])), -1, 1)
         np.testing.assert_allclose(items.teacher_actions[row], expected, rtol=1e-5)
+        np.testing.assert_allclose(items.levels[row], levels[:-1], rtol=1e-5)
         # The last step has a thousandth of the last level, times the hidden multiplier.
         episode = items.group.episodes[row]
         rate = episode.column("learning_rate")[-1]
@@ -79,7 +81,7 @@ def test_labelled_episodes_are_a_pure_function(task, random_controller):
     both = _label(task, random_controller, 5, 6)
     for row, seed in enumerate((5, 6)):
         alone = _label(task, random_controller, seed)
-        for name in ("observations", "actions", "teacher_actions", "rate_multipliers"):
+        for name in LABELS:
             expected = getattr(both, name)[row : row + 1]
             np.testing.assert_array_equal(getattr(alone, name), expected)
         np.testing.assert_array_equal(
@@ -106,7 +108,7 @@ def test_a_target_a_decision(quadratic, random_controller):
 def test_labelled_episodes_to_bytes_and_back(quadratic, random_controller):
     items = _label(quadratic, random_controller, 5, 6)
     found = LabelledEpisodes.from_bytes(items.to_bytes())
-    for name in ("observations", "actions", "teacher_actions", "rate_multipliers"):
+    for name in LABELS:
         expected = getattr(items, name)
         assert getattr(found, name).dtype == expected.dtype
         np.testing.assert_array_equal(getattr(found, name), expected)
@@ -137,7 +139,9 @@ def _item(observations, teacher_actions):
     group = EpisodeGroup((Episode(0, np.zeros((num + 1, 9)), False),))
     actions = np.asarray(teacher_actions, np.float32)[None]
     observations = np.asarray(observations, np.float32)[None]
-    return LabelledEpisodes(group, observations, actions, actions, np.ones(1))
+    return LabelledEpisodes(
+        group, observations, actions, actions, np.ones_like(actions), np.ones(1)
+    )
 
 
 def _lines(num=200, seed=0):
