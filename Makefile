@@ -51,9 +51,8 @@ lint: setup
 	$(RUFF) format --check .
 	$(RUFF) check .
 
-# Files are dealt out whole, since a file's tests share what takes long to build, and in their own order.
 NUM_TEST_WORKERS ?= 2
-PYTEST := $(VENV_PYTHON) -m pytest -n $(NUM_TEST_WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST := $(VENV_PYTHON) -m pytest -n $(NUM_TEST_WORKERS)
 
 test: lint
 	$(PYTEST)
