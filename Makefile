@@ -1,7 +1,7 @@
 # `make help` lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-unit test-data test-keras3 lint gpu clean check-python
+.PHONY: help setup quickstart test test-unit test-data test-keras3 test-wheel lint wheel docs gpu clean check-python
 
 # TensorFlow's information messages hide the lines that matter; warnings and errors stay.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -23,14 +23,17 @@ FOUND = $(or $(shell "$(TRIED)" --version 2>/dev/null),nothing that runs) ($(TRI
 
 help:
 	@echo 'make quickstart  set up .venv, then train a controller on the digits'
-	@echo 'make test        format, lint and the tests that need no data set'
+	@echo 'make test        format, lint, types and the tests that need no data set'
 	@echo 'make test-unit   the quick ones of them: under a minute on two cores'
 	@echo 'make test-data   the tests on real data, which TFDS_DATA_DIR must hold'
 	@echo 'make test-keras3 the tests of the callback in Keras 3 on TensorFlow, JAX and PyTorch, an environment each'
-	@echo 'make lint        format and lint alone'
+	@echo 'make test-wheel  the wheel in an environment of its own for each Python from 3.9 to 3.13 that is found'
+	@echo 'make lint        format, lint and types alone'
+	@echo 'make wheel       the package to publish, in dist/'
 	@echo 'make setup       .venv with the locked packages; PYTHON=python3.9 picks the interpreter of a new .venv'
 	@echo 'make gpu         replace the TensorFlow in .venv by the one with CUDA (Linux, NVIDIA)'
-	@echo 'make clean       remove .venv, caches and build files; runs/ stays'
+	@echo 'make docs        the pages of docs/ with the reference, as a site that needs no server: site/index.html'
+	@echo 'make clean       remove .venv*, caches and build files; runs/ stays'
 
 setup: $(STAMP)
 
@@ -50,6 +53,7 @@ quickstart: setup
 lint: setup
 	$(RUFF) format --check .
 	$(RUFF) check .
+	$(VENV_PYTHON) -m mypy
 
 NUM_TEST_WORKERS ?= 2
 PYTEST := $(VENV_PYTHON) -m pytest -n $(NUM_TEST_WORKERS)
@@ -58,7 +62,7 @@ test: lint
 	$(PYTEST)
 
 test-unit: setup
-	$(PYTEST) -m 'not smoke and not slow'
+	$(PYTEST) -m 'not smoke and not slow and not wheel'
 
 test-data: setup
 	@test -d "$$TFDS_DATA_DIR" || { echo 'TFDS_DATA_DIR must name a folder with prepared data sets' >&2; exit 1; }
@@ -79,12 +83,32 @@ $(KERAS3_BACKENDS:%=test-keras3-%): test-keras3-%: .venv-keras3-%/installed
 
 .PRECIOUS: .venv-keras3-%/installed
 
+# setuptools packs whatever an earlier build left in build/, so none is left.
+wheel: setup
+	rm -rf build dist
+	$(VENV_PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation \
+		--wheel-dir dist .
+	rm -rf build
+
+# The environments are .venv-wheel-3.9 and so on; -rs names each Python that isn't there.
+test-wheel: wheel
+	$(VENV_PYTHON) -m pytest -rs -m wheel tests/test_package.py
+
 # Both packages own the same files, so one must go first; requirements.txt as constraints keeps all other versions.
 # Once requirements.txt or setup.py changes, `setup` puts tensorflow-cpu back, and this must be run again.
 gpu: setup
 	$(VENV_PYTHON) -m pip uninstall --quiet --yes tensorflow-cpu
 	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -c requirements.txt 'tensorflow[and-cuda]==2.15.1'
 
+# An environment of its own, because the pins of .venv are those of TensorFlow. Building needs no network.
+docs: .venv-docs/installed
+	NO_MKDOCS_2_WARNING=true .venv-docs/bin/python -m mkdocs build --strict
+
+.venv-docs/installed: docs/requirements.txt | check-python
+	"$(PYTHON)" -m venv --clear .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -r $<
+	touch $@
+
 clean:
-	rm -rf .venv .venv-keras3-* build *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .venv-keras3-* .venv-docs .venv-wheel-* site build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find official_resnet learned_lr tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +

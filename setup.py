@@ -1,15 +1,9 @@
-"""Packaging. `pip install .` is the light side, numpy alone; `pip install .[train]` adds the training stack."""
+"""What is installed and what it needs; pyproject.toml says what the project is.
 
-import pathlib
-import re
+`pip install .` is the light side, numpy alone; `pip install .[train]` adds the training stack.
+"""
 
 from setuptools import find_packages, setup
-
-_VERSION = re.search(
-    r'^__version__ = "(.+)"$',
-    pathlib.Path(__file__).with_name("learned_lr").joinpath("__init__.py").read_text(),
-    re.MULTILINE,
-).group(1)
 
 _TRAIN = [
     # The last release with Keras 2, which TF-Agents 0.19 needs.
@@ -34,6 +28,8 @@ _TRAIN = [
     "scikit-learn>=1.2,<2",
     # The tests of an evaluation; scikit-learn brings it, too.
     "scipy>=1.9,<2",
+    # The report's pages. Below the next major release, which may break.
+    "jinja2>=3,<4",
     # Progress bars: any release of the last years.
     "tqdm>=4.60",
     # 3.9 to 3.11 are in requirements.txt; 4 may drop what 3 deprecates.
@@ -45,30 +41,37 @@ _TRAIN = [
 ]
 
 setup(
-    name="learned_lr",
-    version=_VERSION,
-    description="A PPO controller that picks the learning rate while a network trains",
-    license="MIT",
-    # The light side runs on any; the extra `train` needs TensorFlow 2.15, which has wheels for 3.9 to 3.11 alone.
-    python_requires=">=3.9",
+    # Named, for a namespace search would install the folder gin/ over gin-config.
     packages=find_packages(include=["learned_lr*", "official_resnet*"]),
     package_data={
+        "learned_lr": ["py.typed"],
         "learned_lr.control": ["pretrained/*/*"],
-        # The paper's figures, and where they come from.
-        "learned_lr.report": ["paper_data/*.csv", "paper_data/SOURCE.md"],
+        # The paper's figures, and where they come from; the page's templates.
+        "learned_lr.report": [
+            "paper_data/*.csv",
+            "paper_data/SOURCE.md",
+            "templates/*",
+        ],
     },
     # The light side's tests pass with 1.22.0 and with 2.4.
     install_requires=["numpy>=1.22"],
     extras_require={
         "train": _TRAIN,
         # Python 3.9 has pytest 8, the others have 9. What ruff finds varies by release, so requirements.txt pins it.
-        "test": ["pytest>=7,<10", "pytest-xdist>=3.8,<4", "ruff>=0.6"],
+        # mypy 1.11 needs typing-extensions 4.6, and TF-Agents 0.19 accepts 4.5.0 alone.
+        "test": [
+            "pytest>=7,<10",
+            "pytest-xdist>=3.8,<4",
+            "ruff>=0.6",
+            "mypy>=1.10,<1.11",
+        ],
         # Below the next major release, which may break; pandas 3 needs Python 3.11.
         "report": [
             "absl-py>=1.4,<3",
             "pandas>=1.5,<3",
             "matplotlib>=3.6,<4",
             "scipy>=1.9,<2",
+            "jinja2>=3,<4",
         ],
         # The dashboard (ray[default]) is the business of the cluster. 2.51 is the oldest in requirements.txt.
         "ray": ["ray>=2.51,<3"],

@@ -15,7 +15,7 @@ import time
 import tensorflow as tf
 
 from learned_lr.callback.callback import LearnedLearningRate
-from learned_lr.execution.workers import limit_threads
+from learned_lr.execution.worker_processes import limit_threads
 from learned_lr.trainees import datasets, models
 
 _BATCH_SIZE = 1000

@@ -22,7 +22,9 @@ import tensorflow as tf
 
 from learned_lr.agents import collection, ppo
 from learned_lr.agents.environment import EnvironmentConfig, LearningRateEnvironment
-from learned_lr.execution.workers import Workers, WorkersConfig, limit_threads
+from learned_lr.execution.worker_processes import limit_threads
+from learned_lr.execution.workers import Workers
+from learned_lr.execution.workers_config import WorkersConfig
 from learned_lr.trainees import schedules, tasks
 from learned_lr.trainees.episode import run_episode, trainee_for
 

@@ -5,6 +5,7 @@ other training loop, and `Replay` runs the learning rates again that one of them
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -17,12 +18,18 @@ _MODULES = {
 }
 __all__ = ["ControlLoop", "Controller", "LearnedLearningRate", "Replay"]
 
+if TYPE_CHECKING:
+    from learned_lr.callback.callback import LearnedLearningRate
+    from learned_lr.callback.replay import Replay
+    from learned_lr.control.control_loop import ControlLoop
+    from learned_lr.control.controller import Controller
+else:
+    # Hidden from type checkers, which would take any misspelt name for one that this finds.
+    def __getattr__(name):
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(_MODULES[name]), name)
 
-def __getattr__(name):
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_MODULES[name]), name)
 
-
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *_MODULES})

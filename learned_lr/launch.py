@@ -19,7 +19,7 @@ from learned_lr.execution.run_directory import (
     RunDirectoryError,
     command,
 )
-from learned_lr.execution.workers import WorkerError, limit_threads
+from learned_lr.execution.worker_processes import WorkerError, limit_threads
 
 _GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "Path of a gin file; repeatable.")
 _GIN_BINDINGS = flags.DEFINE_multi_string(

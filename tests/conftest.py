@@ -19,8 +19,9 @@ for _name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREA
 # What is imported lives to the end: to look through it again and again takes seconds.
 gc.disable()
 
-# The environments of the callback's tests have no training stack, and no test of jobs.
-pytest_plugins = ["toy_jobs"] if importlib.util.find_spec("gin") else []
+# The environments of the callback's tests have no training stack, and no test of jobs. (The folder
+# gin/ would pass for the package gin.)
+pytest_plugins = ["toy_jobs"] if importlib.util.find_spec("tf_agents") else []
 
 
 @pytest.fixture(scope="session", autouse=True)

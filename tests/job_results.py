@@ -51,6 +51,27 @@ def rows_of(path):
     return [{k: v for k, v in row.items() if k not in TIMINGS} for row in rows]
 
 
+# What a training run leaves, and a sweep's points.
+TRAINING = (
+    "iterations.csv",
+    "episodes.csv",
+    "evaluations.csv",
+    "evaluation.csv",
+    "evaluation.md",
+    "statistics.csv",
+    "trajectories.csv",
+    "schedules.json",
+    "schedule.png",
+    "controller/spec.json",
+    "controller/weights.npz",
+)
+
+
+def content_of(path):
+    """Returns a file's bytes, or the rows of a table that has timings, without these."""
+    return rows_of(path) if path.name == "evaluation.csv" else path.read_bytes()
+
+
 def results_of(path):
     """Returns all that a job leaves and that doesn't differ from run to run."""
     names = ["grid.md", "best.json", "evaluation.md", "statistics.csv"]

@@ -12,7 +12,7 @@ import pytest
 
 import gin
 from learned_lr import launch, train
-from learned_lr.execution.workers import WorkerError
+from learned_lr.execution.worker_processes import WorkerError
 from learned_lr.trainees import tfds_files
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]

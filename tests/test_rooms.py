@@ -16,6 +16,8 @@ import sysconfig
 import pytest
 import setuptools
 
+import learned_lr
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 MAX_NUM_LINES = 350
 
@@ -207,7 +209,16 @@ def test_room_imports_only_from_itself_and_earlier_rooms(room):
 
 
 def test_package_itself_imports_what_it_offers_when_asked_for():
-    assert _imports_of("learned_lr") == ["importlib"]
+    tree = ast.parse(MODULES["learned_lr"].read_text(encoding="utf-8"))
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    assert ast.unparse(block.test) == "TYPE_CHECKING"
+    for_type_checkers = _imported_names(ast.unparse(block.body), "learned_lr")
+    block.body = [ast.Pass()]
+    at_run_time = _imported_names(ast.unparse(tree), "learned_lr")
+    assert sorted(at_run_time) == ["importlib", "typing.TYPE_CHECKING"]
+    offered = [f"{learned_lr._MODULES[name]}.{name}" for name in learned_lr.__all__]
+    assert sorted(for_type_checkers) == sorted(offered)
+    assert set(learned_lr.__all__) == set(learned_lr._MODULES)
 
 
 @pytest.mark.parametrize("room", MUST_NOT_KNOW)

@@ -8,7 +8,7 @@ import signal
 import types
 
 import pytest
-from job_results import EVALUATION, GRID
+from job_results import EVALUATION, GRID, TRAINING, content_of
 
 import gin
 from learned_lr import launch
@@ -24,16 +24,6 @@ comparison.step_decays = ()
 comparison.num_seeds = 2
 workers.num_workers = 0
 """
-RESULTS = (
-    "iterations.csv",
-    "episodes.csv",
-    "evaluations.csv",
-    "comparison.csv",
-    "comparison.md",
-    "schedule.png",
-    "controller/spec.json",
-    "controller/weights.npz",
-)
 
 
 def _launch_train(root_dir, *bindings, gin_files=None):
@@ -80,10 +70,10 @@ def launch_train():
 
 @pytest.fixture(scope="session")
 def results():
-    """A function that returns the bytes of all results of a run directory, by name."""
+    """A function that returns all results of a run directory by name, but for timings."""
 
     def results(run_path):
-        return {name: (pathlib.Path(run_path) / name).read_bytes() for name in RESULTS}
+        return {name: content_of(pathlib.Path(run_path) / name) for name in TRAINING}
 
     return results
 

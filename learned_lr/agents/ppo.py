@@ -16,12 +16,12 @@ from tf_agents.networks import (
 )
 from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
-from tf_agents.trajectories import trajectory as trajectories
 from tf_agents.utils import common
 
 import gin
 from learned_lr.agents.collection import CollectedEpisode
 from learned_lr.agents.environment import EnvironmentConfig
+from learned_lr.agents.experience import experience_of
 from learned_lr.agents.reward_normalizer import RewardNormalizer
 from learned_lr.agents.two_rate_adam import TwoRateAdam
 from learned_lr.control.controller import NETWORKS, Controller, ControllerSpec
@@ -180,7 +180,7 @@ class PPOTrainer:
         if self._config.reward_normalization == "centered":
             self.reward_normalizer.update(rewards)
             rewards = self.reward_normalizer.normalize(rewards)
-        experience = _experience(episodes, rewards)
+        experience = experience_of(episodes, rewards)
         if not int(self._num_updates):
             # The normaliser starts empty and would clip every feature; the ratio of PPO
             # accounts for the change of policy between collecting and learning.
@@ -259,38 +259,6 @@ def _actor_network(config, observation_spec, action_spec):
         activation_fn=tf.keras.activations.get(config.activation),
         continuous_projection_net=projection,
     )
-
-
-def _experience(episodes, rewards):
-    """A `Trajectory` `[num_episodes, num_decisions + 1]` that ends in a boundary step."""
-    num_episodes, length = rewards.shape
-
-    def padded(rows, last=0.0):
-        rows = np.asarray(rows, np.float32)
-        return np.concatenate([rows, np.full((num_episodes, 1), last, np.float32)], 1)
-
-    middle = np.full(length - 1, ts.StepType.MID, np.int32)
-    first, last = [int(ts.StepType.FIRST)], [int(ts.StepType.LAST)]
-    step_type = np.concatenate([first, middle, last]).astype(np.int32)
-    next_step_type = np.concatenate([middle, last, first]).astype(np.int32)
-    discount = np.ones((num_episodes, length), np.float32)
-    discount[:, -1] = 0.0
-    deviations = np.asarray([[episode.deviation] * length for episode in episodes])
-    experience = trajectories.Trajectory(
-        step_type=np.tile(step_type, (num_episodes, 1)),
-        observation=np.stack([episode.observations for episode in episodes]),
-        action=padded([episode.actions for episode in episodes]),
-        policy_info={
-            "dist_params": {
-                "loc": padded([episode.means for episode in episodes]),
-                "scale": padded(deviations, last=1.0),
-            }
-        },
-        next_step_type=np.tile(next_step_type, (num_episodes, 1)),
-        reward=padded(rewards),
-        discount=padded(discount, last=1.0),
-    )
-    return tf.nest.map_structure(tf.convert_to_tensor, experience)
 
 
 def _kl(controller, episodes):

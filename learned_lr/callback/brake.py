@@ -36,7 +36,8 @@ class SafetyBrake:
             return False
         if all(loss > self.factor * abs(m) for loss, m in zip(losses, self.means)):
             return True
-        self.means = tuple(
+        train_mean, validation_mean = (
             _DECAY * m + (1 - _DECAY) * loss for loss, m in zip(losses, self.means)
         )
+        self.means = train_mean, validation_mean
         return False

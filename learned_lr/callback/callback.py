@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 import warnings
+from typing import Any, Callable
 
 import keras
 
-from learned_lr.callback import keras_models, samples
+from learned_lr.callback import (
+    optimizers,
+    refusals,
+    run_start,
+    running_fit,
+    samples,
+    weights,
+)
 from learned_lr.callback.brake import SafetyBrake
+from learned_lr.callback.controlled_fit import ControlledFit
 from learned_lr.callback.controlled_run import ControlledRun
 from learned_lr.callback.held_out_sample import HeldOutSample
-from learned_lr.callback.state_files import StateFiles
+from learned_lr.callback.run_length import run_length
+from learned_lr.callback.running_fit import FitArguments
 from learned_lr.control.control_loop import ControlLoop
 from learned_lr.control.controller import Controller
 from learned_lr.control.rate_table import RateTable
-
-# Decisions between two copies of the weights to go back to; each costs about as much as an optimizer step's update.
-_SNAPSHOT_INTERVAL = 5
-# So many explosions without a good interval between them, and training stops.
-_MAX_EXPLOSIONS = 3
-_DEFAULT_BATCH_SIZE = 32
-_STATE_FOLDER = "learned_learning_rate"
 
 
 class LearnedLearningRate(keras.callbacks.Callback):
@@ -37,6 +39,11 @@ class LearnedLearningRate(keras.callbacks.Callback):
     an earlier one: with `initial_epoch`, with `BackupAndRestore`, or because
     `num_training_steps` says that the run is longer than one `fit`.
 
+    It reads `fit`'s validation data and other callbacks off the call stack. Where it can't, in a
+    training loop of your own that calls a `keras.callbacks.CallbackList`, or inside another
+    callback, it needs `validation_data`. Such a loop gives it what `fit` does: `params` with
+    `epochs` and `steps`, and logs whose `loss` is the running mean of the epoch.
+
     Attributes:
       schedule: the `RateTable` of the latest run; `schedule.save('lr.csv')` for `Replay`.
       measuring_fraction: float, the share of the latest `fit`'s time that measuring took.
@@ -45,7 +52,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
     def __init__(
         self,
         controller: Controller | str = "default",
-        validation_data=None,
+        validation_data: Any = None,
         validation_batch: int | None = None,
         control_interval: int | None = None,
         num_training_steps: int | None = None,
@@ -53,8 +60,8 @@ class LearnedLearningRate(keras.callbacks.Callback):
         min_learning_rate: float | None = None,
         max_learning_rate: float | None = None,
         final_layer: str | None = None,
-        loss=None,
-        training_sample=None,
+        loss: Callable[[Any, Any], Any] | None = None,
+        training_sample: tuple[Any, Any] | None = None,
         brake_factor: float | None = 5.0,
         backup_dir: str | None = None,
         seed: int = 0,
@@ -92,6 +99,8 @@ class LearnedLearningRate(keras.callbacks.Callback):
           ValueError: on a number out of its range.
         """
         super().__init__()
+        # Keras 2 makes it when `fit` tells what it does, which a loop of the user's own may leave out.
+        self.params: dict[str, Any] = {}
         # Logs stay tensors until a decision reads them (Keras 2).
         self._supports_tf_logs = True
         if not isinstance(controller, Controller):
@@ -116,7 +125,9 @@ class LearnedLearningRate(keras.callbacks.Callback):
             )
         self._new_run(num_training_steps or 1, 0)  # Checks the numbers.
         self._run: ControlledRun | None = None
-        self._num_updates = None
+        # From on_train_begin to the first epoch, and from there on.
+        self._arguments: FitArguments | None = None
+        self._fit: ControlledFit | None = None
 
     @property
     def schedule(self) -> RateTable:
@@ -134,65 +145,50 @@ class LearnedLearningRate(keras.callbacks.Callback):
         """How often the safety brake had to help in the latest run."""
         return 0 if self._run is None else self._run.num_explosions
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Refuses what can't work, before a step is trained."""
-        keras_models.check_plain_rate(self.model.optimizer)
-        callbacks = keras_models.running_fit(self.model).callbacks
-        keras_models.check_rivals(self, callbacks)
-        self._rate = keras_models.OwnedRate()
-        self._is_started = False
-        self._measuring_sec = 0.0
         self._begin = time.perf_counter()
+        self._fit = None
+        refusals.check_plain_rate(getattr(self.model, "optimizer", None))
+        self._arguments = running_fit.arguments(self, self.validation_data)
+        refusals.check_rivals(self, self._arguments.callbacks)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Starts or goes on with the run; the running mean of the loss starts anew."""
         self._first_batch = 0
-        if not self._is_started:
-            self._start(epoch)
-            self._is_started = True
-        self._run.losses.begin_epoch()
+        if self._fit is None:
+            self._fit = self._start(epoch)
+            self._fit.begin()
+        self._fit.run.losses.begin_epoch()
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         """Remembers where this execution begins, which may be of several steps."""
         self._first_batch = batch
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         """Decides, once an interval is over."""
-        run = self._run
         # An execution of several steps may end short, with the epoch.
-        end = min(batch + 1, self.params.get("steps") or math.inf)
-        num_steps = end - self._first_batch
-        run.step += num_steps
-        run.losses.count(num_steps)
-        if run.loop.is_due(run.step):
-            start = time.perf_counter()
-            keras_models.sync(self.model)
-            run.losses.read(logs)
-            self._decide()
-            self._measuring_sec += time.perf_counter() - start
+        end = min(batch + 1, self.params.get("steps") or batch + 1)
+        self._running().train(end - self._first_batch, logs)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the rate into the logs, and the state for a restored training."""
-        self._run.losses.read(logs)
-        if not self._run.losses.is_finite():
-            self._brake()
+        fit = self._running()
+        fit.end_epoch(logs)
         if logs is not None:
-            logs["learning_rate"] = self._run.loop.learning_rate
-        before = self._num_updates
-        self._num_updates = keras_models.num_updates(self.model.optimizer)
-        if self._files is not None:
-            self._files.save(self._num_updates, self._run.state())
-            # A backup may be that of the epoch before.
-            self._files.remove_before(before or 0)
+            logs["learning_rate"] = fit.run.loop.learning_rate
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Looks at the weights a last time, and sums up."""
-        if not keras_models.Snapshot(self.model).is_finite():
-            self._brake()
+        if self._fit is None:  # Nothing was left to train.
+            return
+        self._fit.end()
         total = time.perf_counter() - self._begin
-        self.measuring_fraction = self._measuring_sec / total
-        if self._files is not None:
-            self._files.clear()
+        self.measuring_fraction = self._fit.measuring_sec / total
         if self.verbose:
             rates = self.schedule.learning_rates
             print(
@@ -200,146 +196,68 @@ class LearnedLearningRate(keras.callbacks.Callback):
                 f"{max(rates):.2e}; measuring took {self.measuring_fraction:.1%} of the time."
             )
 
-    def _new_run(self, num_steps, num_done):
+    def _running(self) -> ControlledFit:
+        if self._fit is None:
+            raise ValueError(
+                "Expected on_train_begin() and on_epoch_begin() first, as fit() calls them, "
+                "found none of them."
+            )
+        return self._fit
+
+    def _new_run(self, num_steps: int, num_done: int) -> ControlledRun:
         loop = ControlLoop(
             self.controller, num_steps, self.control_interval, *self._rates
         )
         brake = SafetyBrake(self.brake_factor or math.inf)
         return ControlledRun(loop, brake, num_done)
 
-    def _start(self, epoch):
-        """Begins a run, or goes on with the one before or with one from a backup."""
-        fit = keras_models.running_fit(self.model)
-        num_steps, num_done = keras_models.run_lengths(
-            self.params, self.num_training_steps, epoch
+    def _start(self, epoch: int) -> ControlledFit:
+        """Makes a run, or goes on with the one before or with one from a backup."""
+        if self._arguments is None:
+            raise ValueError(
+                "Expected on_train_begin() before on_epoch_begin(), as fit() calls them, "
+                "found none."
+            )
+        # Let go of, so that its data are not kept alive.
+        fit, self._arguments = self._arguments, None
+        num_steps, num_done = run_length(self.params, self.num_training_steps, epoch)
+        weights.sync(self.model)
+        num_updates = optimizers.num_updates(self.model.optimizer)
+        files = run_start.state_files(self.backup_dir, fit.callbacks)
+        previous = self._run if epoch > 0 or self.num_training_steps else None
+        if previous is not None and previous.num_updates != num_updates:
+            previous = None  # Something else has trained the model since.
+        self._run = run_start.start(
+            lambda: self._new_run(num_steps, num_done), previous, files, num_updates
         )
-        keras_models.sync(self.model)
-        num_updates = keras_models.num_updates(self.model.optimizer)
-        self._files = self._state_files(fit)
-        saved = self._files and num_updates and self._files.load(num_updates)
-        goes_on = epoch > 0 or self.num_training_steps is not None
-        if saved:
-            self._run = self._new_run(num_steps, num_done)
-            self._run.restore(saved[1])
-            # Updates after the state was written were done, though its losses lack them.
-            self._run.step += num_updates - saved[0]
-        elif self._run is None or num_updates != self._num_updates or not goes_on:
-            self._run = self._new_run(num_steps, num_done)
         loop = self._run.loop
         loop.set_length(num_steps, self.control_interval)
-        self._prepare_measuring(fit)
-        self._snapshot = None
-        if loop.training_step is not None:
-            self._snapshot = keras_models.Snapshot(self.model)
-            self._set_rate()
-            if loop.is_due(self._run.step):
-                self._decide()
-            return
-        if epoch > 0:
+        measured = self._samples(fit, loop.control_interval)
+        if loop.training_step is None and epoch > 0:
             warnings.warn(
                 f"LearnedLearningRate begins at epoch {epoch} without a state to go on from: "
                 f"it starts at the rate {loop.learning_rate:g}.",
                 stacklevel=2,
             )
-        self._decide()
+        return ControlledFit(self.model, self._run, *measured, self.final_layer, files)
 
-    def _state_files(self, fit):
-        folder = self.backup_dir
-        for other in fit.callbacks:
-            if folder is None and isinstance(other, keras.callbacks.BackupAndRestore):
-                folder = other.backup_dir
-        return folder and StateFiles(os.path.join(folder, _STATE_FOLDER))
-
-    def _prepare_measuring(self, fit):
-        data = self.validation_data
-        if data is None:
-            data = fit.validation_data
-        if data is None:
-            raise ValueError(
-                "Expected held-out data to measure on, found none: give fit() "
-                "validation_data or validation_split, or the callback validation_data."
-            )
-        batch_size = fit.batch_size or _DEFAULT_BATCH_SIZE
-        interval = self._run.loop.control_interval
-        size = self.validation_batch or samples.default_size(batch_size, interval)
-        inputs, targets = samples.take(data, size, self.seed)
-        self._sample = HeldOutSample(self.model, inputs, targets, batch_size, self.loss)
-        self._training_sample = None
+    def _samples(
+        self, fit: FitArguments, interval: int
+    ) -> tuple[HeldOutSample, HeldOutSample | None]:
+        """Draws the held-out sample and takes the training sample, if there is one."""
+        size = self.validation_batch or samples.default_size(fit.batch_size, interval)
+        data = samples.take(fit.validation_data, size, self.seed)
+        held_out = HeldOutSample(self.model, *data, fit.batch_size, self.loss)
+        training = None
         if self.training_sample is not None:
-            self._training_sample = HeldOutSample(
-                self.model, *self.training_sample, batch_size, self.loss
+            training = HeldOutSample(
+                self.model, *self.training_sample, fit.batch_size, self.loss
             )
         if self.verbose:
-            found = self._sample.num_examples
-            share = samples.cost(found, batch_size, interval)
+            found = held_out.num_examples
+            share = samples.cost(found, fit.batch_size, interval)
             print(
                 f"LearnedLearningRate: decides every {interval} steps on {found} held-out "
                 f"examples, about {share:.1%} of the arithmetic of training."
             )
-
-    def _decide(self):
-        """Measures and sets the rate; brakes instead if the run has exploded."""
-        run, is_first = self._run, self._run.loop.training_step is None
-        self._rate.check(self.model.optimizer)
-        if not is_first and not run.losses.is_finite():
-            self._brake()
-            return
-        validation_loss, predictions = self._sample.measure()
-        train_loss = run.losses.mean()
-        if is_first:
-            train_loss = self._untrained_loss(validation_loss)
-        if run.brake.is_explosion(train_loss, validation_loss):
-            self._brake()
-            return
-        if self._snapshot is None or run.num_decisions % _SNAPSHOT_INTERVAL == 0:
-            # A NaN weight may hide behind a ReLU, which turns it into 0 on some backends.
-            snapshot = keras_models.Snapshot(self.model)
-            if not snapshot.is_finite():
-                self._brake()
-                return
-            self._snapshot = snapshot
-        kernel = self._sample.final_kernel(predictions, self.final_layer)
-        run.observe(train_loss, validation_loss, predictions, kernel)
-        self._set_rate()
-        if self._files is not None:
-            self._files.save(
-                keras_models.num_updates(self.model.optimizer), run.state()
-            )
-
-    def _untrained_loss(self, validation_loss):
-        loss = validation_loss
-        if self._training_sample is not None:
-            loss = self._training_sample.measure()[0]
-        if not math.isfinite(loss):
-            raise ValueError(
-                "Expected a finite loss of the untrained model on the held-out examples, "
-                f"found {loss!r}."
-            )
-        return loss
-
-    def _brake(self):
-        """Goes back to the last good weights, cuts the rate, and says so."""
-        run = self._run
-        exploded = run.loop.learning_rate
-        self._snapshot.restore(self.model)
-        self.model.reset_metrics()
-        run.explode()
-        self._set_rate()
-        if run.num_explosions == 1:
-            warnings.warn(
-                f"The loss exploded at training step {run.step} with the learning rate "
-                f"{exploded:g}: the weights are those of an earlier step again, and the rate "
-                f"is {run.loop.learning_rate:g}.",
-                stacklevel=2,
-            )
-        if run.num_explosions_in_a_row == _MAX_EXPLOSIONS:
-            self.model.stop_training = True
-            warnings.warn(
-                f"Training stops: the loss exploded {_MAX_EXPLOSIONS} times in a row, down to "
-                f"the learning rate {exploded:g}. The weights are the last good ones. Are "
-                "there NaNs in the training data?",
-                stacklevel=2,
-            )
-
-    def _set_rate(self):
-        self._rate.set(self.model.optimizer, self._run.loop.learning_rate)
+        return held_out, training

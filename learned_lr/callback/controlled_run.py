@@ -21,6 +21,7 @@ class ControlledRun:
       brake: the `SafetyBrake`.
       losses: the `IntervalLoss` of the interval in progress.
       step: int, minibatches trained on.
+      num_updates: int, the optimizer's count of updates when the latest epoch ended; None before.
       num_decisions: int, decisions of the controller.
       num_explosions: int, how often the brake had to help.
       num_explosions_in_a_row: int, of these, since the latest decision.
@@ -32,10 +33,17 @@ class ControlledRun:
         self.brake = brake
         self.losses = IntervalLoss()
         self.step = step
+        self.num_updates: int | None = None
         self.num_decisions = 0
         self.num_explosions = self.num_explosions_in_a_row = 0
 
-    def observe(self, train_loss, validation_loss, predictions, final_kernel) -> None:
+    def observe(
+        self,
+        train_loss: float,
+        validation_loss: float,
+        predictions: np.ndarray | None,
+        final_kernel: np.ndarray | None,
+    ) -> None:
         """Lets the controller decide, and begins the next interval."""
         self.loop.observe(
             train_loss, validation_loss, predictions, final_kernel, self.step

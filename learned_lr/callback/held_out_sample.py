@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 import numpy as np
 
-from learned_lr.callback import keras_models
+from learned_lr.callback import backends, layers, nested_structures
 
 
 class HeldOutSample:
@@ -14,7 +19,14 @@ class HeldOutSample:
     Inference mode: batch normalisation and dropout stay out of it, metrics are not touched.
     """
 
-    def __init__(self, model, inputs, targets, batch_size: int, loss=None):
+    def __init__(
+        self,
+        model: keras.Model,
+        inputs: Any,
+        targets: Any,
+        batch_size: int,
+        loss: Callable[[Any, Any], Any] | None = None,
+    ):
         """Prepares the measurement.
 
         Args:
@@ -37,12 +49,12 @@ class HeldOutSample:
         self._loss_weights = None
         if loss is None and hasattr(model, "get_compile_config"):
             self._loss_weights = (model.get_compile_config() or {}).get("loss_weights")
-        self.num_examples = len(keras_models.leaves(inputs)[0])
+        self.num_examples = len(nested_structures.leaves(inputs)[0])
         self._batches = []
         for start in range(0, self.num_examples, batch_size):
-            rows = np.s_[start : start + batch_size]
-            batch = keras_models.map_structure(
-                lambda a, rows=rows: keras_models.to_tensor(a[rows]), (inputs, targets)
+            rows = slice(start, start + batch_size)
+            batch = nested_structures.map_structure(
+                functools.partial(_rows, rows), (inputs, targets)
             )
             num_examples = min(batch_size, self.num_examples - start)
             self._batches.append((num_examples, *batch))
@@ -56,54 +68,46 @@ class HeldOutSample:
             total += float(loss) * num_examples
             predictions.append(predicted)
         loss = total / self.num_examples
-        if len(keras_models.leaves(predictions[0])) != 1:
+        if len(nested_structures.leaves(predictions[0])) != 1:
             return loss, None
-        arrays = [keras_models.to_numpy(keras_models.leaves(p)[0]) for p in predictions]
+        arrays = [
+            backends.to_numpy(nested_structures.leaves(p)[0]) for p in predictions
+        ]
         return loss, np.concatenate(arrays).astype(np.float32, copy=False)
 
-    def final_kernel(self, predictions, layer: str | None = None) -> np.ndarray | None:
+    def final_kernel(
+        self, predictions: np.ndarray | None, layer: str | None = None
+    ) -> np.ndarray | None:
         """Returns the kernel of a dense layer: the named one, or the last one as wide as the predictions."""
         if layer is not None:
-            return keras_models.to_numpy(self._model.get_layer(layer).kernel)
+            return backends.to_numpy(self._model.get_layer(layer).kernel)
         if predictions is None:  # Several outputs: which kernel is meant can't be told.
             return None
         width = predictions.shape[-1] if predictions.ndim > 1 else None
-        kernel = keras_models.final_kernel(self._model, width)
-        return None if kernel is None else keras_models.to_numpy(kernel)
+        kernel = layers.final_kernel(self._model, width)
+        return None if kernel is None else backends.to_numpy(kernel)
 
-    def _evaluate(self, targets, predictions, penalties):
+    def _evaluate(
+        self, targets: Any, predictions: Any, penalties: Sequence[Any]
+    ) -> tuple[Any, Any]:
         loss = _total_loss(self._loss, self._loss_weights, targets, predictions)
         for penalty in penalties:
-            loss = loss + keras_models.cast_float32(penalty)
-        if len(keras_models.leaves(predictions)) == 1:
-            predictions = keras_models.leaves(predictions)[0]
+            loss = loss + backends.cast_float32(penalty)
+        if len(nested_structures.leaves(predictions)) == 1:
+            predictions = nested_structures.leaves(predictions)[0]
             predictions = _probabilities(self._loss, predictions)
         return loss, predictions
 
-    def _make_forward(self):
+    def _make_forward(self) -> Callable[[Any, Any], tuple[Any, Any]]:
+        if backends.name() == "jax":
+            return self._make_jax_forward()
         model = self._model
-        if keras_models.backend() == "jax":
-            import jax
 
-            @jax.jit
-            def apply(trainable, others, inputs, targets):
-                predictions, _, penalties = model.stateless_call(
-                    trainable, others, inputs, training=False, return_losses=True
-                )
-                return self._evaluate(targets, predictions, penalties)
-
-            def forward(inputs, targets):
-                trainable = [v.value for v in model.trainable_variables]
-                others = [v.value for v in model.non_trainable_variables]
-                return apply(trainable, others, inputs, targets)
-
-            return forward
-
-        def forward(inputs, targets):
+        def forward(inputs: Any, targets: Any) -> tuple[Any, Any]:
             predictions = model(inputs, training=False)
             return self._evaluate(targets, predictions, model.losses)
 
-        if keras_models.backend() == "torch":
+        if backends.name() == "torch":
             import torch
 
             return torch.no_grad()(forward)
@@ -112,8 +116,54 @@ class HeldOutSample:
         # reduce_retracing would give up static shapes, which some models need.
         return forward if model.run_eagerly else tf.function(forward)
 
+    def _make_jax_forward(self) -> Callable[[Any, Any], tuple[Any, Any]]:
+        import jax
 
-def _total_loss(loss, weights, targets, predictions):
+        model = self._model
+
+        @jax.jit
+        def apply(trainable: Any, others: Any, inputs: Any, targets: Any) -> Any:
+            predictions, _, penalties = model.stateless_call(
+                trainable, others, inputs, training=False, return_losses=True
+            )
+            return self._evaluate(targets, predictions, penalties)
+
+        def forward(inputs: Any, targets: Any) -> tuple[Any, Any]:
+            trainable = [v.value for v in model.trainable_variables]
+            others = [v.value for v in model.non_trainable_variables]
+            return apply(trainable, others, inputs, targets)
+
+        return forward
+
+
+def _rows(rows: slice, array: np.ndarray) -> Any:
+    return backends.to_tensor(array[rows])
+
+
+def untrained_loss(
+    validation_loss: float, training_sample: HeldOutSample | None
+) -> float:
+    """Returns the train loss before the first step, where no minibatch has given one.
+
+    Args:
+      validation_loss: the loss on held-out examples, which an untrained model shares.
+      training_sample: training examples to measure it on instead; None if there are none.
+
+    Raises:
+      ValueError: if it is not finite.
+    """
+    loss = validation_loss
+    if training_sample is not None:
+        loss = training_sample.measure()[0]
+    if not math.isfinite(loss):
+        raise ValueError(
+            "Expected a finite loss of the untrained model on the held-out examples, "
+            f"found {loss!r}."
+        )
+    return loss
+
+
+def _total_loss(loss: Any, weights: Any, targets: Any, predictions: Any) -> Any:
     """The compiled loss of a batch: the weighted sum over outputs of the mean loss."""
     if isinstance(loss, dict):
         pairs = [(loss[name], targets[name], predictions[name]) for name in loss]
@@ -130,29 +180,29 @@ def _total_loss(loss, weights, targets, predictions):
         pairs = [
             (
                 single,
-                keras_models.leaves(targets)[0],
-                keras_models.leaves(predictions)[0],
+                nested_structures.leaves(targets)[0],
+                nested_structures.leaves(predictions)[0],
             )
         ]
         weights = weights or [1.0]
         weights = (
             list(weights.values())
             if isinstance(weights, dict)
-            else keras_models.leaves(weights)
+            else nested_structures.leaves(weights)
         )
     total = 0.0
     for weight, (function, target, prediction) in zip(weights, pairs):
         function = keras.losses.get(function)
-        prediction = keras_models.cast_float32(prediction)
+        prediction = backends.cast_float32(prediction)
         if len(target.shape) == len(prediction.shape) - 1 and prediction.shape[-1] == 1:
             target = target[..., None]  # Else (n,) and (n, 1) would give (n, n).
-        total = total + weight * keras_models.mean(function(target, prediction))
+        total = total + weight * backends.mean(function(target, prediction))
     return total
 
 
-def _probabilities(loss, predictions):
+def _probabilities(loss: Any, predictions: Any) -> Any:
     """Predictions of a classifier as probabilities, of any other model as they are; float32."""
-    predictions = keras_models.cast_float32(predictions)
+    predictions = backends.cast_float32(predictions)
     while isinstance(loss, (list, tuple, dict)):
         loss = next(iter(loss.values())) if isinstance(loss, dict) else loss[0]
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", None)

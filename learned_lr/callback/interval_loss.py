@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +32,7 @@ class IntervalLoss:
         """Counts minibatches as they are trained on."""
         self._metric_steps += num_steps
 
-    def read(self, logs) -> None:
+    def read(self, logs: Mapping[str, Any] | None) -> None:
         """Takes the running mean of the loss out of the logs.
 
         Raises:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
-from learned_lr.callback import keras_models
+from learned_lr.callback import backends
 from learned_lr.control.rate_table import RateTable
 
 
@@ -24,7 +26,7 @@ class Replay(keras.optimizers.schedules.LearningRateSchedule):
       table: the `RateTable`.
     """
 
-    def __init__(self, source):
+    def __init__(self, source: RateTable | str | os.PathLike):
         """Takes the rates.
 
         Args:
@@ -35,14 +37,15 @@ class Replay(keras.optimizers.schedules.LearningRateSchedule):
           ValueError: if it isn't such a table.
         """
         super().__init__()
-        is_path = isinstance(source, (str, os.PathLike))
-        self.table = RateTable.load(source) if is_path else source
+        if isinstance(source, (str, os.PathLike)):
+            source = RateTable.load(os.fspath(source))
+        self.table = source
 
-    def __call__(self, step):
-        """Returns the rate of a step, a float32 scalar; the last one holds for ever."""
-        return keras_models.lookup(self.table.steps, self.table.learning_rates, step)
+    def __call__(self, step: Any) -> Any:
+        """Returns the rate of a step, a float32 scalar tensor; the last one holds for ever."""
+        return _lookup(self.table.steps, self.table.learning_rates, step)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, list]:
         """Returns the rates, for a saved model."""
         return {
             "steps": list(self.table.steps),
@@ -50,6 +53,20 @@ class Replay(keras.optimizers.schedules.LearningRateSchedule):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, list]) -> Replay:
         """Makes the schedule that `get_config` described."""
         return cls(RateTable(tuple(config["steps"]), tuple(config["learning_rates"])))
+
+
+def _lookup(steps: Sequence[int], values: Sequence[float], step: Any) -> Any:
+    """The float32 value of the last of the ascending steps that is not after this one."""
+    if backends.IS_KERAS_2:
+        import tensorflow as tf
+
+        is_reached = tf.cast(steps, tf.int64) <= tf.cast(step, tf.int64)
+        index = tf.reduce_sum(tf.cast(is_reached, tf.int32)) - 1
+        return tf.gather(tf.constant(values, tf.float32), index)
+    ops = keras.ops
+    is_reached = ops.convert_to_tensor(steps, "int32") <= ops.cast(step, "int32")
+    index = ops.sum(ops.cast(is_reached, "int32")) - 1
+    return ops.take(ops.convert_to_tensor(values, "float32"), index)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 
-from learned_lr.callback import keras_models
+from learned_lr.callback import backends, nested_structures
 
 # A forward pass costs a third of a training step, so that this fraction of an interval's examples is about 1.3%.
 _FRACTION = 0.04
@@ -27,7 +30,7 @@ def cost(num_examples: int, batch_size: int, control_interval: int) -> float:
     return num_examples / (_TRAINING_COST * batch_size * control_interval)
 
 
-def take(data, num_examples: int, seed: int = 0):
+def take(data: Any, num_examples: int, seed: int = 0) -> tuple[Any, Any]:
     """Returns (inputs, targets) of at most `num_examples` examples, as nested numpy arrays.
 
     Args:
@@ -42,18 +45,18 @@ def take(data, num_examples: int, seed: int = 0):
     """
     if isinstance(data, (tuple, list)) and not hasattr(data, "__next__"):
         inputs, targets = _pair(data)
-        size = len(keras_models.leaves(inputs)[0])
+        size = len(nested_structures.leaves(inputs)[0])
         rows = np.random.default_rng(seed).permutation(size)[:num_examples]
         rows.sort()
-        inputs, targets = keras_models.map_structure(
+        inputs, targets = nested_structures.map_structure(
             lambda a: _array(a)[rows], (inputs, targets)
         )
     else:
         inputs, targets = _first(data, num_examples)
-    if not len(keras_models.leaves(inputs)[0]):
+    if not len(nested_structures.leaves(inputs)[0]):
         raise ValueError("Expected validation data with examples, found none.")
     for name, part in (("inputs", inputs), ("targets", targets)):
-        for array in keras_models.leaves(part):
+        for array in nested_structures.leaves(part):
             if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
                 raise ValueError(
                     f"Expected finite validation {name}, found NaN or infinity in them."
@@ -61,7 +64,7 @@ def take(data, num_examples: int, seed: int = 0):
     return inputs, targets
 
 
-def _pair(batch):
+def _pair(batch: Any) -> tuple[Any, Any]:
     if len(batch) not in (2, 3):
         raise ValueError(
             "Expected validation data (inputs, targets) or (inputs, targets, weights), "
@@ -70,7 +73,7 @@ def _pair(batch):
     return batch[0], batch[1]
 
 
-def _first(data, num_examples):
+def _first(data: Any, num_examples: int) -> Any:
     if hasattr(data, "__next__"):
         raise ValueError(
             "Expected validation data that can be read again, found an iterator: give the "
@@ -78,8 +81,8 @@ def _first(data, num_examples):
         )
     parts, found = [], 0
     for batch in _batches(data):
-        parts.append(keras_models.map_structure(_array, tuple(_pair(batch))))
-        found += len(keras_models.leaves(parts[-1][0])[0])
+        parts.append(nested_structures.map_structure(_array, tuple(_pair(batch))))
+        found += len(nested_structures.leaves(parts[-1][0])[0])
         if found >= num_examples:
             break
     if not parts:
@@ -87,13 +90,13 @@ def _first(data, num_examples):
     return _concatenate(parts, num_examples)
 
 
-def _batches(data):
+def _batches(data: Any) -> Iterator[Any]:
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
         return (data[index] for index in range(len(data)))
     return iter(data)
 
 
-def _concatenate(parts, num_examples):
+def _concatenate(parts: list[Any], num_examples: int) -> Any:
     first = parts[0]
     if isinstance(first, dict):
         return {
@@ -105,7 +108,7 @@ def _concatenate(parts, num_examples):
     return np.concatenate(parts)[:num_examples]
 
 
-def _array(value):
+def _array(value: Any) -> Any:
     if hasattr(value, "to_numpy"):  # pandas.
         return value.to_numpy()
-    return keras_models.to_numpy(value)
+    return backends.to_numpy(value)

@@ -6,7 +6,8 @@ import os
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +21,8 @@ class StateFiles:
         """Names the folder, which is made at the first `save`."""
         self._folder = folder
 
-    def save(self, num_updates: int, state: Mapping[str, np.ndarray]) -> None:
-        """Writes a state; the file is there whole or not at all."""
+    def save(self, num_updates: int, state: Mapping[str, Any]) -> None:
+        """Writes a state, arrays by name; the file is there whole or not at all."""
         os.makedirs(self._folder, exist_ok=True)
         path = os.path.join(self._folder, f"{num_updates:012d}.npz")
         with open(f"{path}.tmp", "wb") as file:
@@ -51,12 +52,12 @@ class StateFiles:
         if os.path.isdir(self._folder) and not os.listdir(self._folder):
             os.rmdir(self._folder)
 
-    def _numbers(self):
+    def _numbers(self) -> list[int]:
         if not os.path.isdir(self._folder):
             return []
         matches = map(_NAME.fullmatch, os.listdir(self._folder))
         return sorted(int(match[1]) for match in matches if match)
 
-    def _remove(self, condition):
+    def _remove(self, condition: Callable[[int], bool]) -> None:
         for number in filter(condition, self._numbers()):
             os.remove(os.path.join(self._folder, f"{number:012d}.npz"))

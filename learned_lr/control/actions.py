@@ -1,5 +1,7 @@
 """From an action of the controller to the next learning rate. Must not know networks or environments."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 
@@ -22,7 +24,7 @@ class LearningRateScaling:
     min_learning_rate: float = 1e-7
     max_learning_rate: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.max_scale > 1 or not math.isfinite(self.max_scale):
             raise ValueError(f"Expected max_scale > 1, found {self.max_scale!r}.")
         if not 0 < self.min_learning_rate <= self.max_learning_rate < math.inf:
@@ -31,7 +33,7 @@ class LearningRateScaling:
                 f"{self.min_learning_rate!r} and {self.max_learning_rate!r}."
             )
 
-    def next_learning_rate(self, learning_rate, action):
+    def next_learning_rate(self, learning_rate: float, action: float) -> float:
         """Returns the learning rate of the next interval.
 
         Args:

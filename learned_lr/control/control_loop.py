@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from learned_lr.control.controller import Controller
+from learned_lr.control.measurements import MeasurementBuilder
 from learned_lr.control.observations import Measurement, ObservationBuilder
 from learned_lr.control.rate_table import RateTable
 
-_PREDICTION_FEATURES = {"prediction_variance", "prediction_change_variance"}
-_KERNEL_FEATURES = {"final_kernel_mean", "final_kernel_variance"}
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from learned_lr.control.actions import LearningRateScaling
+
 # A brake cuts the rate to this fraction, and what exploded is never exceeded again in the run.
 _BRAKE_FACTOR = 0.1
 _BRAKE_CEILING = 0.5
@@ -40,7 +46,7 @@ class ControlLoop:
 
     def __init__(
         self,
-        controller: Controller | str,
+        controller: Controller | str | os.PathLike[str],
         num_training_steps: int,
         control_interval: int | None = None,
         initial_learning_rate: float | None = None,
@@ -68,7 +74,7 @@ class ControlLoop:
           ValueError: on a number out of its range.
           ControllerError: if the controller can't be loaded.
         """
-        if isinstance(controller, (str, bytes)) or hasattr(controller, "__fspath__"):
+        if isinstance(controller, (str, bytes, os.PathLike)):
             controller = Controller.load(controller)
         _check_count("num_training_steps", num_training_steps, 1)
         _check_count("num_normalizer_decisions", num_normalizer_decisions, 0)
@@ -84,11 +90,11 @@ class ControlLoop:
         self.initial_learning_rate = self.learning_rate = float(rate)
         self.set_length(num_training_steps, control_interval)
         self.training_step: int | None = None
+        self._measurements = MeasurementBuilder(spec.observation.features)
         self._builder = ObservationBuilder(spec.observation)
         self._state = controller.initial_state()
         self._num_normalizer_decisions = num_normalizer_decisions
         self._observations: list[np.ndarray] = []
-        self._previous_predictions: np.ndarray | None = None
         self._rows: list[tuple[int, float]] = []
 
     def set_length(
@@ -128,8 +134,8 @@ class ControlLoop:
         self,
         train_loss: float,
         validation_loss: float,
-        predictions=None,
-        final_kernel=None,
+        predictions: ArrayLike | None = None,
+        final_kernel: ArrayLike | None = None,
         training_step: int | None = None,
     ) -> float:
         """Takes what was measured and returns the learning rate of the next interval.
@@ -160,19 +166,8 @@ class ControlLoop:
                     f"Expected a finite {name} loss, found {loss!r} at training step "
                     f"{training_step}. Restore earlier weights and call brake()."
                 )
-        self._check_features(predictions, final_kernel)
-        variance = change = 0.0
-        if predictions is not None:
-            predictions = np.array(predictions, np.float32)
-            change = self._prediction_change(predictions)
-            variance = float(np.var(predictions, dtype=np.float64))
-            self._previous_predictions = predictions
-        moments = (0.0, 0.0)
-        if final_kernel is not None:
-            kernel = np.asarray(final_kernel, np.float64)
-            moments = float(np.mean(kernel)), float(np.var(kernel))
-        measurement = Measurement(
-            float(train_loss), float(validation_loss), variance, change, *moments
+        measurement = self._measurements.build(
+            train_loss, validation_loss, predictions, final_kernel
         )
         return self.decide(measurement, training_step)
 
@@ -233,8 +228,8 @@ class ControlLoop:
                 ]
             ),
         }
-        if self._previous_predictions is not None:
-            state["previous_predictions"] = self._previous_predictions
+        if self._measurements.previous_predictions is not None:
+            state["previous_predictions"] = self._measurements.previous_predictions
         return {name: np.asarray(value) for name, value in state.items()}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
@@ -249,40 +244,15 @@ class ControlLoop:
         self._rows = [(int(step), float(rate)) for step, rate in state["rows"]]
         self._state = tuple(state["lstm_state"])
         if len(state["first_measurement"]):
-            *values, diverged = state["first_measurement"].tolist()
-            first = Measurement(*values, bool(diverged))
+            values = dict(zip(Measurement._fields, state["first_measurement"].tolist()))
+            values["diverged"] = bool(values["diverged"])
+            first = Measurement(**values)
             self._builder.start(first, self.initial_learning_rate)
         self._observations = list(state["observations"])
         self.controller = self.controller.with_normalizer(*state["normalizer"])
-        self._previous_predictions = state.get("previous_predictions")
+        self._measurements.previous_predictions = state.get("previous_predictions")
 
-    def _check_features(self, predictions, final_kernel):
-        features = set(self.controller.spec.observation.features)
-        missing = set()
-        if predictions is None:
-            missing |= features & _PREDICTION_FEATURES
-        if final_kernel is None:
-            missing |= features & _KERNEL_FEATURES
-        if missing:
-            raise ValueError(
-                f"Expected what the controller looks at ({', '.join(sorted(missing))}); "
-                f"found {'no predictions' if predictions is None else ''}"
-                f"{' and ' if predictions is None and final_kernel is None else ''}"
-                f"{'no final dense kernel' if final_kernel is None else ''}."
-            )
-
-    def _prediction_change(self, predictions):
-        previous = self._previous_predictions
-        if previous is None:
-            return 0.0
-        if previous.shape != predictions.shape:
-            raise ValueError(
-                f"Expected predictions of shape {previous.shape}, as before, found "
-                f"{predictions.shape}: the examples must be the same at every call."
-            )
-        return float(np.var(predictions - previous, dtype=np.float64))
-
-    def _adapt_normalizer(self, observation):
+    def _adapt_normalizer(self, observation: np.ndarray) -> None:
         if len(self._observations) >= self._num_normalizer_decisions:
             return
         self._observations.append(observation)
@@ -292,18 +262,20 @@ class ControlLoop:
             )
 
 
-def _bounded(scaling, minimum, maximum):
-    changes = {"min_learning_rate": minimum, "max_learning_rate": maximum}
-    changes = {name: v for name, v in changes.items() if v is not None}
+def _bounded(
+    scaling: LearningRateScaling, minimum: float | None, maximum: float | None
+) -> LearningRateScaling:
+    bounds = {"min_learning_rate": minimum, "max_learning_rate": maximum}
+    changes = {name: bound for name, bound in bounds.items() if bound is not None}
     return dataclasses.replace(scaling, **changes)
 
 
-def _check_count(name, value, minimum):
+def _check_count(name: str, value: int, minimum: int) -> None:
     if not isinstance(value, (int, np.integer)) or value < minimum:
         raise ValueError(f"Expected {name} to be an int >= {minimum}, found {value!r}.")
 
 
-def _check_rate(name, rate, scaling):
+def _check_rate(name: str, rate: float, scaling: LearningRateScaling) -> None:
     low, high = scaling.min_learning_rate, scaling.max_learning_rate
     if not low <= rate <= high:
         raise ValueError(f"Expected {name} in [{low!r}, {high!r}], found {rate!r}.")

@@ -1,91 +1,40 @@
 """A trained controller as data: saved, loaded and run with numpy alone, beside any training framework."""
 
-import dataclasses
+from __future__ import annotations
+
 import hashlib
 import io
 import json
 import os
 import zipfile
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from learned_lr.control import pretrained
-from learned_lr.control.actions import LearningRateScaling
-from learned_lr.control.observations import ObservationSpec
+from learned_lr.control import controller_spec, pretrained
+from learned_lr.control.controller_spec import (
+    NETWORKS,
+    ControllerError,
+    ControllerSpec,
+)
 
-FORMAT_VERSION = 1
-NETWORKS = ("mlp", "lstm")
-_ACTIVATIONS = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0)}
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+# What the spec needs is reached from here, too.
+__all__ = ["NETWORKS", "Controller", "ControllerError", "ControllerSpec"]
+
+_ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "tanh": np.tanh,
+    "relu": lambda x: np.maximum(x, 0),
+}
 # TF-Agents' TensorNormalizer.normalize: its variance epsilon and its clipping of the normalised observation.
 _VARIANCE_EPSILON = np.float32(1e-3)
 _NORMALIZED_CLIP = np.float32(5.0)
 
 _SPEC_FILE = "spec.json"
 _WEIGHTS_FILE = "weights.npz"
-
-
-class ControllerError(ValueError):
-    """A controller folder that can't be used: what was expected and what was found."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ControllerSpec:
-    """Everything but the weights that a controller needs to act, and where it comes from.
-
-    Attributes:
-      network: 'mlp' (one hidden layer) or 'lstm' (one LSTM layer).
-      num_units: int, the width of that layer.
-      activation: 'tanh' or 'relu', the activation of the MLP's hidden layer.
-      observation: the features and transforms it was trained on.
-      scaling: how its action changes the learning rate.
-      initial_learning_rate: float, the rate an episode started from in training.
-      trainee_steps_per_action: int, trainee steps between two decisions in training.
-      num_trainee_steps: int, trainee steps of an episode in training.
-      act_before_first_interval: bool, whether it decides on the untrained network already; if not, the first interval
-        runs at the initial rate.
-      source_tasks: names of the tasks it was trained on.
-      provenance: JSON-able facts about the training (versions, seeds, validation loss, configuration).
-    """
-
-    network: str
-    num_units: int
-    activation: str
-    observation: ObservationSpec
-    scaling: LearningRateScaling
-    initial_learning_rate: float
-    trainee_steps_per_action: int
-    num_trainee_steps: int
-    act_before_first_interval: bool = True
-    source_tasks: tuple[str, ...] = ()
-    provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-    def __post_init__(self):
-        object.__setattr__(self, "source_tasks", tuple(self.source_tasks))
-        if self.network not in NETWORKS:
-            raise ControllerError(
-                f"Expected network to be one of {list(NETWORKS)}, found {self.network!r}."
-            )
-        if self.activation not in _ACTIVATIONS:
-            raise ControllerError(
-                f"Expected activation to be one of {list(_ACTIVATIONS)}, found {self.activation!r}."
-            )
-
-    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Returns the shape of each float32 weight by its name."""
-        features, units = len(self.observation.features), self.num_units
-        shapes = {"normalizer_mean": (features,), "normalizer_variance": (features,)}
-        if self.network == "mlp":
-            shapes.update(hidden_kernel=(features, units), hidden_bias=(units,))
-        else:
-            # Gates in Keras' order: input, forget, cell, output.
-            shapes.update(
-                lstm_kernel=(features, 4 * units),
-                lstm_recurrent_kernel=(units, 4 * units),
-                lstm_bias=(4 * units,),
-            )
-        shapes.update(action_kernel=(units, 1), action_bias=(1,), action_deviation=(1,))
-        return shapes
 
 
 class Controller:
@@ -97,7 +46,7 @@ class Controller:
       action, state = controller.act(observation, state)
     """
 
-    def __init__(self, spec: ControllerSpec, weights: dict[str, np.ndarray]):
+    def __init__(self, spec: ControllerSpec, weights: Mapping[str, np.ndarray]):
         """Checks and keeps the weights.
 
         Args:
@@ -107,29 +56,18 @@ class Controller:
         Raises:
           ControllerError: on a missing, unknown, wrongly shaped or non-finite weight.
         """
-        shapes = spec.weight_shapes()
-        if set(weights) != set(shapes):
-            raise ControllerError(
-                f"Expected weights named {sorted(shapes)}, found {sorted(weights)}."
-            )
-        for name, shape in shapes.items():
-            if weights[name].shape != shape:
-                raise ControllerError(
-                    f"Expected weight {name!r} of shape {shape}, found {weights[name].shape}."
-                )
-            if not np.all(np.isfinite(weights[name])):
-                raise ControllerError(
-                    f"Expected finite values in weight {name!r}, found NaN or infinity."
-                )
+        spec.check_weights(weights)
         self.spec = spec
-        self.weights = {name: np.asarray(weights[name], np.float32) for name in shapes}
+        self.weights = {
+            name: np.asarray(weights[name], np.float32) for name in spec.weight_shapes()
+        }
 
     @property
     def action_deviation(self) -> float:
         """The standard deviation of the action in training, in action units."""
         return float(self.weights["action_deviation"][0])
 
-    def initial_state(self):
+    def initial_state(self) -> tuple[np.ndarray, ...]:
         """Returns the state at the start of an episode: () for an MLP, (hidden, cell) of zeros for an LSTM."""
         if self.spec.network == "mlp":
             return ()
@@ -138,7 +76,7 @@ class Controller:
             np.zeros(self.spec.num_units, np.float32),
         )
 
-    def with_normalizer(self, mean: np.ndarray, variance: np.ndarray) -> "Controller":
+    def with_normalizer(self, mean: ArrayLike, variance: ArrayLike) -> Controller:
         """Returns the same controller with another normaliser.
 
         Args:
@@ -154,7 +92,9 @@ class Controller:
         }
         return Controller(self.spec, {**self.weights, **changed})
 
-    def act(self, observation: np.ndarray, state=()) -> tuple[float, Any]:
+    def act(
+        self, observation: ArrayLike, state: tuple[np.ndarray, ...] = ()
+    ) -> tuple[float, tuple[np.ndarray, ...]]:
         """Returns (action, next state): the mean action in [-1, 1] of the policy.
 
         Args:
@@ -186,7 +126,9 @@ class Controller:
         mean = np.tanh(hidden @ weights["action_kernel"] + weights["action_bias"])
         return float(mean[0]), state
 
-    def _lstm(self, inputs, hidden, cell):
+    def _lstm(
+        self, inputs: np.ndarray, hidden: np.ndarray, cell: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         weights = self.weights
         gates = (
             inputs @ weights["lstm_kernel"]
@@ -201,12 +143,11 @@ class Controller:
     def files(self) -> dict[str, bytes]:
         """Returns the artifact's files by name; the same controller always gives the same bytes."""
         weights = _npz_bytes(self.weights)
-        document = dict(dataclasses.asdict(self.spec), format_version=FORMAT_VERSION)
-        document["weights_sha256"] = hashlib.sha256(weights).hexdigest()
+        document = self.spec.document(hashlib.sha256(weights).hexdigest())
         text = json.dumps(document, indent=2, sort_keys=True) + "\n"
         return {_WEIGHTS_FILE: weights, _SPEC_FILE: text.encode()}
 
-    def save(self, directory: str) -> None:
+    def save(self, directory: str | os.PathLike[str]) -> None:
         """Writes `spec.json` and `weights.npz` into a folder, which is made if it isn't there."""
         os.makedirs(directory, exist_ok=True)
         for name, content in self.files().items():
@@ -214,7 +155,7 @@ class Controller:
                 file.write(content)
 
     @classmethod
-    def load(cls, directory: str) -> "Controller":
+    def load(cls, directory: str | os.PathLike[str]) -> Controller:
         """Reads a controller folder.
 
         Args:
@@ -228,7 +169,7 @@ class Controller:
             raise ControllerError(
                 f"Expected a controller's folder or one of {['default', *pretrained.names()]}, found {directory!r}."
             )
-        document = _read_spec(os.path.join(directory, _SPEC_FILE))
+        document = controller_spec.read_document(os.path.join(directory, _SPEC_FILE))
         path = os.path.join(directory, _WEIGHTS_FILE)
         try:
             with open(path, "rb") as file:
@@ -245,7 +186,7 @@ class Controller:
             )
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             weights = {name: archive[name] for name in archive.files}
-        return cls(_spec_from_document(document), weights)
+        return cls(controller_spec.spec_from_document(document), weights)
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
@@ -259,55 +200,9 @@ def _npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in sorted(arrays):
             content = io.BytesIO()
-            np.lib.format.write_array(
-                content, np.ascontiguousarray(arrays[name]), allow_pickle=False
-            )
+            np.save(content, np.ascontiguousarray(arrays[name]), allow_pickle=False)
             archive.writestr(
                 zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)),
                 content.getvalue(),
             )
     return buffer.getvalue()
-
-
-def _read_spec(path: str) -> dict[str, Any]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            document = json.load(file)
-    except OSError as error:
-        raise ControllerError(
-            f"Expected a controller with a file {path}, found none: {error.strerror}."
-        ) from error
-    except ValueError as error:
-        raise ControllerError(
-            f"Expected JSON in {path}, found something else: {error}."
-        ) from error
-    version = document.get("format_version") if isinstance(document, dict) else None
-    if version != FORMAT_VERSION:
-        raise ControllerError(
-            f"Expected format_version {FORMAT_VERSION} in {path}, found {version!r}."
-        )
-    expected = {field.name for field in dataclasses.fields(ControllerSpec)} | {
-        "format_version",
-        "weights_sha256",
-    }
-    if set(document) != expected:
-        raise ControllerError(
-            f"Expected the entries {sorted(expected)} in {path}, found {sorted(document)}."
-        )
-    return document
-
-
-def _spec_from_document(document: dict[str, Any]) -> ControllerSpec:
-    values = {
-        name: value
-        for name, value in document.items()
-        if name not in ("format_version", "weights_sha256")
-    }
-    try:
-        values["observation"] = ObservationSpec(**values["observation"])
-        values["scaling"] = LearningRateScaling(**values["scaling"])
-        return ControllerSpec(**values)
-    except (TypeError, ValueError) as error:
-        raise ControllerError(
-            f"Expected a valid controller spec, found: {error}"
-        ) from error

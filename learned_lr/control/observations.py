@@ -74,7 +74,7 @@ class ObservationSpec:
     min_learning_rate: float = 1e-7
     max_learning_rate: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "features", tuple(self.features))
         known = FEATURES + OPTIONAL_FEATURES
         unknown = [name for name in self.features if name not in known]
@@ -106,7 +106,7 @@ class ObservationSpec:
             return f"{name} (relative)"
         return name if name == "final_kernel_mean" else f"log {name}"
 
-    def _feature_bounds(self, name):
+    def _feature_bounds(self, name: str) -> tuple[float, float]:
         raw = {
             "train_loss": (0.0, self.max_loss),
             "validation_loss": (0.0, self.max_loss),
@@ -137,7 +137,7 @@ class ObservationBuilder:
         self.spec = spec
         self._minimum, self._maximum = spec.bounds()
         self._first: Measurement | None = None
-        self._initial_learning_rate = None
+        self._initial_learning_rate = math.nan
 
     @property
     def first_measurement(self) -> Measurement | None:
@@ -169,15 +169,19 @@ class ObservationBuilder:
         values = dict(
             measurement._asdict(), learning_rate=learning_rate, progress=progress
         )
-        row = [
-            self._transformed(name, float(values[name])) for name in self.spec.features
+        transformed = [
+            self._transformed(name, float(values[name]), self._first)
+            for name in self.spec.features
         ]
         row = np.nan_to_num(
-            np.asarray(row, np.float64), nan=np.inf, posinf=np.inf, neginf=-np.inf
+            np.asarray(transformed, np.float64),
+            nan=np.inf,
+            posinf=np.inf,
+            neginf=-np.inf,
         )
         return np.clip(row, self._minimum, self._maximum).astype(np.float32)
 
-    def _transformed(self, name, value):
+    def _transformed(self, name: str, value: float, first: Measurement) -> float:
         transform = self.spec.transform
         if name == "progress" or transform == "raw":
             return value
@@ -186,15 +190,13 @@ class ObservationBuilder:
                 floor = self.spec.min_learning_rate
                 return _log_ratio(value, self._initial_learning_rate, floor)
             if name.endswith("loss"):
-                return _log_ratio(value, self._first.validation_loss)
+                return _log_ratio(value, first.validation_loss)
             if name == "final_kernel_variance":
-                return _log_ratio(value, self._first.final_kernel_variance)
+                return _log_ratio(value, first.final_kernel_variance)
             if name == "final_kernel_mean":
                 # In units of the kernel's standard deviation at the start.
-                deviation = math.sqrt(
-                    max(self._first.final_kernel_variance, _LOG_FLOOR)
-                )
-                return (value - self._first.final_kernel_mean) / deviation
+                deviation = math.sqrt(max(first.final_kernel_variance, _LOG_FLOOR))
+                return (value - first.final_kernel_mean) / deviation
         if name == "final_kernel_mean":
             return value
         floor = self.spec.min_learning_rate if name == "learning_rate" else _LOG_FLOOR

@@ -23,7 +23,7 @@ class RateTable:
     steps: tuple[int, ...]
     learning_rates: tuple[float, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         steps, rates = tuple(self.steps), tuple(self.learning_rates)
         object.__setattr__(self, "steps", steps)
         object.__setattr__(self, "learning_rates", rates)
@@ -42,9 +42,9 @@ class RateTable:
         """Returns the rate of a step >= 0; the last one holds for ever."""
         return self.learning_rates[bisect.bisect_right(self.steps, step) - 1]
 
-    def save(self, path: str) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a CSV table with the columns `trainee_step` and `learning_rate`."""
-        temporary = f"{path}.tmp"
+        temporary = f"{os.fspath(path)}.tmp"
         with open(temporary, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
@@ -52,7 +52,7 @@ class RateTable:
         os.replace(temporary, path)
 
     @classmethod
-    def load(cls, path: str) -> RateTable:
+    def load(cls, path: str | os.PathLike[str]) -> RateTable:
         """Reads a CSV table with those two columns, and perhaps others.
 
         Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import gin
-from learned_lr.execution.workers import WorkersConfig
+from learned_lr.execution.workers_config import WorkersConfig
 from learned_lr.trainees import tasks
 
 

@@ -16,7 +16,7 @@ import signal
 import threading
 from typing import Any
 
-from learned_lr.execution.workers import (
+from learned_lr.execution.worker_processes import (
     MAX_ATTEMPTS,
     WorkerError,
     death_of_work,

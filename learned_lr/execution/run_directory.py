@@ -1,12 +1,10 @@
-"""Everything one job leaves behind: file names, atomic writes, tables, lock and provenance."""
+"""Everything one job leaves behind: file names, atomic writes, lock and provenance."""
 
 from __future__ import annotations
 
-import csv
 import datetime
 import fcntl
 import importlib.metadata
-import io
 import json
 import os
 import platform
@@ -14,7 +12,6 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
 from typing import Any
 
 CONFIG_FILE = "operative_config.gin"
@@ -105,6 +102,16 @@ class RunDirectory:
         content = self.read(RUN_FILE)
         return json.loads(content) if content else {}
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether `run.json` says so."""
+        return self.run_record().get("status") == "finished"
+
+    def finished_message(self, summary_file: str) -> str:
+        """Returns what a job says of a run that is finished already: that, and its summary."""
+        summary = (self.read(summary_file) or b"").decode()
+        return f"{self.path} holds a finished run: nothing is left to do.\n\n{summary}"
+
     def begin(self, operative_config: str, seeds: dict[str, Any]) -> None:
         """Writes the config and the provenance, or checks that they are of the same run.
 
@@ -150,54 +157,6 @@ class RunDirectory:
         )
 
 
-class Table:
-    """A CSV table that grows a row at a time and can be cut back to a checkpoint."""
-
-    def __init__(self, run: RunDirectory, name: str, columns: tuple[str, ...]):
-        self._run, self._name, self.columns = run, name, columns
-
-    def rows(self) -> list[dict[str, str]]:
-        """Returns the whole rows, in order; a line torn by a kill doesn't count."""
-        content = (self._run.read(self._name) or b"").decode()
-        whole = content[: content.rfind("\n") + 1]
-        return list(csv.DictReader(io.StringIO(whole)))
-
-    def append(self, row: dict[str, Any]) -> None:
-        """Adds a row and waits until it is on the disk.
-
-        Raises:
-          ValueError: if the row's columns are not the table's.
-        """
-        if set(row) != set(self.columns):
-            raise ValueError(
-                f"Expected the columns {self.columns} in {self._name}, found {sorted(row)}."
-            )
-        path = self._run.file(self._name)
-        if not os.path.exists(path):
-            self._run.write(self._name, _csv_line(self.columns))
-        with open(path, "ab") as file:
-            file.write(_csv_line([_cell(row[name]) for name in self.columns]))
-            file.flush()
-            os.fsync(file.fileno())
-
-    def write(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Replaces all rows, atomically."""
-        lines = [_csv_line(self.columns)]
-        lines += [
-            _csv_line([_cell(row[name]) for name in self.columns]) for row in rows
-        ]
-        self._run.write(self._name, b"".join(lines))
-
-    def keep(self, condition: Callable[[dict[str, str]], bool]) -> None:
-        """Keeps the rows that meet a condition, to the letter."""
-        if self._run.read(self._name) is None:
-            return
-        kept = [row for row in self.rows() if condition(row)]
-        lines = [_csv_line(self.columns)]
-        lines += [_csv_line([row[name] for name in self.columns]) for row in kept]
-        self._run.write(self._name, b"".join(lines))
-
-
 def config_differences(expected: str, found: str) -> list[str]:
     """Returns 'binding: a there, b here' for each binding that differs between configs."""
     there, here = bindings(expected), bindings(found)
@@ -223,17 +182,6 @@ def bindings(config: str) -> dict[str, str]:
     joined = re.sub(r"\n[ \t]+", " ", joined)
     matches = re.findall(r"^([\w./]+) = *(.*)$", joined, flags=re.MULTILINE)
     return {name: " ".join(value.split()) for name, value in matches}
-
-
-def _csv_line(cells) -> bytes:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(cells)
-    return buffer.getvalue().encode()
-
-
-def _cell(value):
-    # repr of a float is its shortest exact form: the same bits give the same bytes.
-    return repr(float(value)) if isinstance(value, float) else value
 
 
 def _now():

@@ -11,9 +11,10 @@ import tqdm
 
 import gin
 from learned_lr.execution import cache, configured, seeds
-from learned_lr.execution.run_directory import RunDirectory, Table
+from learned_lr.execution.csv_tables import CsvTable
+from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
-from learned_lr.jobs import schedule_families
+from learned_lr.jobs import schedule_descriptions, schedule_families
 from learned_lr.jobs.schedule_families import Schedules
 from learned_lr.report.tables import markdown_table
 from learned_lr.trainees.episode import Episode, run_episode
@@ -62,9 +63,8 @@ def baseline(
     grid = schedule_families.collect(families, run.root_dir)
     grid_seeds = [seeds.selection_seed(seed, index) for index in range(num_seeds)]
     run.begin(gin.operative_config_str(), {"run": seed, "grid": grid_seeds})
-    if run.run_record()["status"] == "finished":
-        summary = (run.read(_SUMMARY) or b"").decode()
-        return f"{run.path} holds a finished run: nothing is left to do.\n\n{summary}"
+    if run.is_finished:
+        return run.finished_message(_SUMMARY)
     calls = [(name, seed) for name in grid for seed in grid_seeds]
     rows = GridRows(run, grid, calls)
     progress = tqdm.tqdm(total=len(calls), desc="grid", unit="run", mininterval=1)
@@ -80,7 +80,10 @@ def baseline(
             workers,
             run_episode,
             [(task, grid[name], seed, False) for name, seed in calls],
-            [f"{schedule_families.fingerprint(grid[n])}_{seed}" for n, seed in calls],
+            [
+                f"{schedule_descriptions.fingerprint(grid[n])}_{seed}"
+                for n, seed in calls
+            ],
             Episode,
             on_episode,
         )
@@ -89,7 +92,7 @@ def baseline(
     document = {
         "task": task.name,
         "name": best,
-        "schedule": schedule_families.describe(grid[best]),
+        "schedule": schedule_descriptions.describe(grid[best]),
         "best_validation_loss": loss,
         "num_runs": len(calls),
         "seeds": grid_seeds,
@@ -116,14 +119,14 @@ class GridRows:
     ):
         """Takes the schedules by name, and (name, seed) of each row."""
         descriptions = {
-            name: schedule_families.describe(schedule)
+            name: schedule_descriptions.describe(schedule)
             for name, schedule in grid.items()
         }
         self._calls, self._descriptions = calls, descriptions
         parameters = {p for d in descriptions.values() for p in d if p != "kind"}
         self._parameters = sorted(parameters)
         columns = ("run", "schedule", "kind", *self._parameters, *_FIGURES)
-        self._table = Table(run, TABLE, columns)
+        self._table = CsvTable(run, TABLE, columns)
         self._episodes: dict[int, Episode] = {}
 
     def add(self, index: int, episode: Episode) -> None:

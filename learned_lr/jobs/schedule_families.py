@@ -8,8 +8,6 @@ own parameters, `constant_rate.learning_rates = (1e-3, 1e-2)`. A scope uses one 
 from __future__ import annotations
 
 import csv
-import dataclasses
-import hashlib
 import importlib.resources
 import itertools
 import json
@@ -22,19 +20,10 @@ import numpy as np
 
 import gin
 from learned_lr.control.controller import Controller
+from learned_lr.jobs import schedule_descriptions
 from learned_lr.trainees import adaptive_schedules, schedules
 
 Schedules = dict[str, Any]
-# The name of a schedule's class in tables and in best.json.
-KINDS = {
-    "constant": schedules.Constant,
-    "step_decay": schedules.StepDecay,
-    "exponential": schedules.Exponential,
-    "cosine": schedules.WarmupCosine,
-    "one_cycle": schedules.OneCycle,
-    "reduce_on_plateau": adaptive_schedules.ReduceOnPlateau,
-    "hypergradient": adaptive_schedules.Hypergradient,
-}
 _PAPER_PAIRS = (
     "fashion_mnist_cnn",
     "fashion_mnist_resnet18",
@@ -85,6 +74,16 @@ def cosine(
     return _product(
         schedules.WarmupCosine, peak_learning_rates, num_warmup_steps, final_fractions
     )
+
+
+@gin.register("linear")
+def linear(
+    root_dir: str,
+    peak_learning_rates: Sequence[float] = (1e-3, 3e-3, 1e-2),
+    num_warmup_steps: Sequence[int] = (0,),
+) -> Schedules:
+    """Straight lines to zero, with a linear warm-up of so many trainee steps."""
+    return _product(schedules.WarmupLinear, peak_learning_rates, num_warmup_steps)
 
 
 @gin.register("one_cycle")
@@ -196,7 +195,7 @@ def best_of_grid(
             f"Expected the winner of a finished baseline job at {path}, found none: run "
             "`python -m learned_lr.baseline` with its gin file first."
         ) from error
-    schedule = from_description(best["schedule"])
+    schedule = schedule_descriptions.from_description(best["schedule"])
     return {f"{label}: {schedule.name}": schedule}
 
 
@@ -240,7 +239,7 @@ def replay(root_dir: str, path: str = gin.REQUIRED, label: str = "replay") -> Sc
     """
     inside = os.path.join(root_dir, path)
     found = inside if os.path.isfile(inside) else path
-    return {label: schedules.Replay.from_csv(found, label)}
+    return {label: schedules.RecordedRates.from_csv(found, label)}
 
 
 @gin.register("paper_schedule")
@@ -262,7 +261,7 @@ def paper_schedule(root_dir: str, pair: str = "fashion_mnist_cnn") -> Schedules:
     steps = range(0, read_at[-1], 10)
     rates = np.exp(np.interp(steps, read_at, logs)).tolist()
     label = f"paper's Figure 2, {pair}"
-    return {label: schedules.Replay(tuple(steps), tuple(rates), label)}
+    return {label: schedules.RecordedRates(tuple(steps), tuple(rates), label)}
 
 
 def collect(families: Sequence[Callable[..., Schedules]], root_dir: str) -> Schedules:
@@ -278,41 +277,6 @@ def collect(families: Sequence[Callable[..., Schedules]], root_dir: str) -> Sche
     if not found:
         raise ValueError("Expected at least one schedule, found none.")
     return found
-
-
-def describe(schedule: Any) -> dict[str, Any]:
-    """Returns a schedule as JSON-able values: its kind and its parameters."""
-    for kind, schedule_class in KINDS.items():
-        if type(schedule) is schedule_class:
-            return {"kind": kind, **dataclasses.asdict(schedule)}
-    if isinstance(schedule, schedules.Replay):
-        return {"kind": "replay", **dataclasses.asdict(schedule)}
-    if isinstance(schedule, adaptive_schedules.Learned):
-        spec = schedule.controller.files()["spec.json"].decode()
-        values = {
-            field.name: getattr(schedule, field.name)
-            for field in dataclasses.fields(schedule)
-            if field.name != "controller"
-        }
-        return {"kind": "learned", "controller": json.loads(spec), **values}
-    raise ValueError(f"Expected a schedule of a known kind, found {schedule!r}.")
-
-
-def from_description(description: dict[str, Any]) -> Any:
-    """Returns the schedule that `describe` described; of the kinds in `KINDS`."""
-    values = dict(description)
-    kind = values.pop("kind", None)
-    if kind not in KINDS:
-        raise ValueError(f"Expected a kind out of {sorted(KINDS)}, found {kind!r}.")
-    return KINDS[kind](**values)
-
-
-def fingerprint(schedule: Any) -> str:
-    """Returns 16 hexadecimal digits that tell schedules apart: equal content, equal digits."""
-    values = describe(schedule)
-    values.pop("label", None)
-    text = json.dumps(values, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _product(schedule_class, *values):

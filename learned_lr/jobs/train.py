@@ -15,7 +15,8 @@ from learned_lr.agents import collection, environment, ppo
 from learned_lr.control.controller import Controller
 from learned_lr.execution import cache, configured, seeds
 from learned_lr.execution.checkpoints import Checkpoints
-from learned_lr.execution.run_directory import RunDirectory, Table
+from learned_lr.execution.csv_tables import CsvTable
+from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
 from learned_lr.jobs import comparison
 from learned_lr.jobs.tensorboard import TensorBoard
@@ -55,6 +56,8 @@ def train(
 ) -> str:
     """Trains a controller, keeps the best by validation loss, compares it on held-out seeds.
 
+    It ends as `evaluate` does, and leaves the same tables (`comparison.compare`).
+
     Args:
       run: the run directory.
       num_iterations: PPO updates.
@@ -84,9 +87,10 @@ def train(
     compared, num_seeds = gin.get_configurable(comparison.plain_schedules)()
     seeds.training_seed(seed, num_iterations * episodes_per_iteration - 1)
     config = gin.operative_config_str()
-    run.begin(config, {"run": seed})
-    if run.run_record()["status"] == "finished":
-        return _finished(run)
+    evaluation_seeds = [seeds.held_out_seed(index) for index in range(num_seeds)]
+    run.begin(config, {"run": seed, "evaluation": evaluation_seeds})
+    if run.is_finished:
+        return run.finished_message(comparison.SUMMARY)
     with Workers(workers_config) as workers:
         job = _Job(
             run, workers, task, environment_config, ppo_config, seed, curves_interval
@@ -100,18 +104,8 @@ def train(
         )
         controller = job.export_best()
         table = ""
-        if num_seeds:
-            learned = adaptive_schedules.Learned(controller, label=comparison.LEARNED)
-            total = (1 + len(compared)) * num_seeds
-            with _progress(total, "comparing") as bar:
-                table = comparison.compare(
-                    run,
-                    workers,
-                    task,
-                    [learned, *compared],
-                    num_seeds,
-                    lambda index, episode: bar.update(),
-                )
+        if evaluation_seeds:
+            table = job.compare(controller, compared, evaluation_seeds)
     num_episodes = num_iterations * episodes_per_iteration
     num_evaluations = -(-num_iterations // evaluation_interval)
     num_runs = num_episodes + num_evaluations * num_evaluation_episodes
@@ -136,9 +130,9 @@ class _Job:
         ((_, cap),) = workers.map(collection.loss_cap, [(task,)])
         self._trainer = ppo.PPOTrainer(ppo_config, environment_config, task, cap, seed)
         self._checkpoints = Checkpoints(run, self._trainer.checkpoint)
-        self._iterations = Table(run, "iterations.csv", ITERATION_COLUMNS)
-        self._episodes = Table(run, "episodes.csv", EPISODE_COLUMNS)
-        self._evaluations = Table(run, "evaluations.csv", EVALUATION_COLUMNS)
+        self._iterations = CsvTable(run, "iterations.csv", ITERATION_COLUMNS)
+        self._episodes = CsvTable(run, "episodes.csv", EPISODE_COLUMNS)
+        self._evaluations = CsvTable(run, "evaluations.csv", EVALUATION_COLUMNS)
         self.tensorboard = TensorBoard(run.file("tensorboard"))
 
     def run_iterations(
@@ -263,14 +257,26 @@ class _Job:
         self._run.save_controller("controller", controller)
         return controller
 
+    def compare(self, controller: Controller, compared, evaluation_seeds) -> str:
+        """Ends with the controller beside plain schedules; returns the table as Markdown."""
+        learned = adaptive_schedules.Learned(controller)
+        compared = {learned.name: learned, **compared}
+        total = comparison.num_unique_runs(compared, len(evaluation_seeds))
+        with _progress(total, "comparing") as bar:
+            table, _ = comparison.compare(
+                self._run,
+                self._workers,
+                self._task,
+                compared,
+                evaluation_seeds,
+                learned.name,
+                lambda episode: bar.update(),
+            )
+        return table
+
     def _write_timing(self, iteration, **durations):
         with open(self._run.file(_TIMINGS), "a", encoding="utf-8") as file:
             file.write(json.dumps({"iteration": iteration, **durations}) + "\n")
-
-
-def _finished(run) -> str:
-    table = (run.read("comparison.md") or b"").decode()
-    return f"{run.path} holds a finished run: nothing is left to do.\n\n{table}"
 
 
 def _return(collected) -> float:

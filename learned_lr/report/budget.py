@@ -6,7 +6,7 @@ import datetime
 import math
 from collections.abc import Iterator, Sequence
 
-from learned_lr.report.pages import Block, Heading, Table
+from learned_lr.report.blocks import Block, Heading, Table
 from learned_lr.report.reading import Run
 
 _NOT_RECORDED = "not recorded"

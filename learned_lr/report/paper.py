@@ -7,8 +7,8 @@ import importlib.resources
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from learned_lr.report.blocks import Block, Bold, Heading, Table
 from learned_lr.report.evaluations import METRICS, Evaluation
-from learned_lr.report.pages import Block, Bold, Heading, Table
 
 _HEADER = (
     "data set",
@@ -42,25 +42,28 @@ def tables(evaluations: Sequence[Evaluation]) -> Iterator[Block]:
 
 def _table(evaluations, name, treated, is_transfer) -> Table:
     rows, values, quiet = [], [], set()
-    ours = [
-        _our_row(evaluation, learned)
+    found = [
+        (evaluation, learned)
         for evaluation in evaluations
         for learned in evaluation.learned
-        if evaluation.is_transfer(learned) == is_transfer
+        # One of unknown source may be of either table.
+        if evaluation.source_tasks(learned)
+        and evaluation.is_transfer(learned) == is_transfer
     ]
+    ours = [_our_row(evaluation, learned) for evaluation, learned in found]
     for paper in _paper(f"{name}.csv"):
         key = paper["dataset"], paper["model"]
         quiet.add(len(rows))
         values.append(_paper_values(paper, treated))
         rows.append(_cells(values[-1]))
-        found = [row for row in ours if (row["dataset"], row["network"]) == key]
-        for row in found:
+        same = [row for row in ours if (row["dataset"], row["network"]) == key]
+        for row in same:
             values.append(row)
             rows.append([Bold(cell) for cell in _cells(row)])
-        if not found:
+        if not same:
             rows.append([*key, "ours", "not run", *["–"] * 4])
             values.append({"dataset": key[0], "network": key[1], "who": "ours"})
-        ours = [row for row in ours if row not in found]
+        ours = [row for row in ours if row not in same]
     for row in ours:
         values.append(row)
         rows.append([Bold(cell) for cell in _cells(row)])
@@ -77,11 +80,7 @@ def _table(evaluations, name, treated, is_transfer) -> Table:
         rows,
         values,
         _NOTE,
-        [
-            e.run
-            for e in evaluations
-            if any(e.is_transfer(n) == is_transfer for n in e.learned)
-        ],
+        list(dict.fromkeys(evaluation.run for evaluation, _ in found)),
         frozenset(quiet),
         3,
     )

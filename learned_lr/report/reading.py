@@ -17,13 +17,23 @@ import pandas as pd
 
 from learned_lr.execution.run_directory import CONFIG_FILE, RUN_FILE, bindings
 
-# A job's main table tells whose run directory it is.
+# A job's main table tells whose run directory it is. A train run ends with an evaluation,
+# whose table it holds, too: so the evaluate job's comes last.
 TABLES = {
-    "baseline": "grid.csv",
-    "evaluate": "evaluation.csv",
     "train": "iterations.csv",
+    "baseline": "grid.csv",
     "sweep": "sweep.csv",
+    "evaluate": "evaluation.csv",
 }
+# Columns of every table with a row a run.
+EPISODE_NUMBERS = (
+    "seed",
+    "best_validation_loss",
+    "best_trainee_step",
+    "final_validation_loss",
+    "mean_validation_loss",
+)
+TIMES = ("duration_sec", "cpu_sec")
 REPORT_DIR = "report"
 _POINTS_DIR = "points"
 _NUM_NAMED = 3
@@ -99,9 +109,14 @@ class Run:
             return None
 
     def note(self, problem: str) -> None:
-        """Notes a problem, once."""
+        """Notes a problem, once and in one line."""
+        problem = " ".join(problem.split())
         if problem not in self.problems:
             self.problems.append(problem)
+
+    def has_file(self, file_name: str) -> bool:
+        """Whether a file is there."""
+        return os.path.exists(os.path.join(self.path, file_name))
 
     def read_json(self, file_name: str) -> dict[str, Any]:
         """Returns a JSON object of the run, empty if it is missing or damaged."""

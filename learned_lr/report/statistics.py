@@ -93,9 +93,10 @@ def bootstrap_interval(
       confidence: the level.
 
     Returns:
-      The interval; both ends are the value itself where all are equal, NaN for one run.
+      The interval; both ends are the value itself where all are equal, NaN for one run
+      or where one isn't finite.
     """
-    if len(differences) < 2:
+    if len(differences) < 2 or not np.all(np.isfinite(differences)):
         return math.nan, math.nan
     if np.ptp(differences) == 0:
         return float(differences[0]), float(differences[0])

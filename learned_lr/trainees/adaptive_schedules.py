@@ -6,6 +6,7 @@ import dataclasses
 
 from learned_lr.control.control_loop import ControlLoop
 from learned_lr.control.controller import Controller
+from learned_lr.trainees.hypergradient import HypergradientInterval
 from learned_lr.trainees.schedules import NextLearningRate, check_rate
 
 
@@ -67,7 +68,7 @@ class ReduceOnPlateau:
 class Hypergradient:
     """The rate descends along its own gradient at every trainee step (Baydin et al., 2018).
 
-    The trainee computes it (`Trainee.train_adapting`), since it needs the gradients; this
+    It needs the gradients, so that it trains its intervals itself (`hypergradient`); this
     schedule names the rate of the first step and how fast it moves.
 
     Attributes:
@@ -95,8 +96,11 @@ class Hypergradient:
         )
 
     def start(self, num_trainee_steps: int) -> NextLearningRate:
-        """Begins an episode; the rate it returns is that before the first step."""
-        return lambda trainee_step, measurement: self.initial_learning_rate
+        """Begins an episode, in which intervals are trained by a function of its own."""
+        interval = HypergradientInterval(
+            self.initial_learning_rate, self.hypergradient_learning_rate
+        )
+        return lambda trainee_step, measurement: interval
 
 
 @dataclasses.dataclass(frozen=True)

@@ -163,16 +163,16 @@ def run_episode(task, schedule, seed: int, test: bool = True) -> Episode:
     recorder = EpisodeRecorder(seed)
     trainee.reset(seed)
     measurement = trainee.measure()
-    hypergradient = getattr(schedule, "hypergradient_learning_rate", None)
     next_learning_rate = schedule.start(task.num_trainee_steps)
     for step in range(0, task.num_trainee_steps, task.trainee_steps_per_action):
-        if step == 0 or hypergradient is None:
-            rate = next_learning_rate(step, measurement)
+        chosen = next_learning_rate(step, measurement)
+        is_rate = not callable(chosen)
         if step == 0:
+            rate = chosen if is_rate else chosen.learning_rate
             recorder.add(0, rate, measurement)
-        if hypergradient is None:
-            measurement = trainee.train(rate)
-        else:  # The rate descends at every trainee step; the last one is recorded.
-            measurement, rate = trainee.train_adapting(rate, hypergradient)
+        if is_rate:
+            measurement, rate = trainee.train(chosen), chosen
+        else:  # An interval function; the rate of its last step is recorded.
+            measurement, rate = chosen(trainee)
         recorder.add(step + task.trainee_steps_per_action, rate, measurement)
     return recorder.episode(trainee.test() if test else (math.nan, math.nan))

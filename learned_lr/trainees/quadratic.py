@@ -1,19 +1,21 @@
 """The toy trainee: noisy gradient descent on a quadratic, in numpy. No data, no TensorFlow."""
 
+from __future__ import annotations
+
 import math
+import types
+from collections.abc import Callable
 
 import numpy as np
 
-from learned_lr.control.actions import LearningRateScaling
 from learned_lr.control.observations import Measurement
-
-_BOUNDS = LearningRateScaling()
 
 
 class QuadraticTrainee:
     """Minimises 0.5 * sum(curvature * x^2) by gradient descent with noisy gradients.
 
-    It has the interface of `trainee.Trainee`. The "predictions" are x, the "final kernel"
+    It has the interface of `trainee.Trainee`, whose optimizer steps draw their minibatch, here
+    the noise, themselves. The "predictions" are x, the "final kernel"
     is x too. A loss above the cap of 100 counts as divergence.
     """
 
@@ -21,6 +23,7 @@ class QuadraticTrainee:
 
     def __init__(self, task):
         self.task = task
+        self.optimizer = types.SimpleNamespace(learning_rate=math.nan)
         self._curvature = np.geomspace(0.1, 1.0, task.num_dimensions)
         self.reset(0)
 
@@ -29,7 +32,6 @@ class QuadraticTrainee:
         self._rng = np.random.default_rng(seed)
         self._x = self._rng.normal(size=self.task.num_dimensions)
         self._previous_x = self._x.copy()
-        self._direction = np.zeros_like(self._x)
         self._train_loss = self._loss()
         self._diverged = False
         self._best_loss, self._best_x = math.inf, self._x.copy()
@@ -53,29 +55,31 @@ class QuadraticTrainee:
             final_kernel_variance=float(np.var(self._x)),
         )
 
-    def train(self, learning_rate: float) -> Measurement:
+    def train(
+        self, learning_rate: float, optimizer_step: Callable[[], None] | None = None
+    ) -> Measurement:
         """Runs one interval at a rate and measures."""
-        return self.train_adapting(learning_rate, 0.0)[0]
-
-    def train_adapting(
-        self, learning_rate: float, hypergradient_learning_rate: float
-    ) -> tuple[Measurement, float]:
-        """Runs one interval whose rate follows its hypergradient, as `Trainee` does."""
+        self.optimizer.learning_rate = learning_rate
         losses = []
         for _ in range(self.task.trainee_steps_per_action):
-            noise = self._rng.normal(size=self._x.shape) * self.task.noise
+            self._noise = self._rng.normal(size=self._x.shape) * self.task.noise
             losses.append(self._loss())
             if not self._diverged:
-                gradient = self._curvature * self._x + noise
-                if hypergradient_learning_rate:
-                    hypergradient = float(np.sum(gradient * self._direction))
-                    learning_rate += hypergradient_learning_rate * hypergradient
-                    learning_rate = _BOUNDS.next_learning_rate(learning_rate, 0.0)
-                self._x = self._x - learning_rate * gradient
-                self._direction = gradient
+                if optimizer_step is None:
+                    self.descend(self.gradient())
+                else:
+                    optimizer_step()
                 self._diverged = not self._loss() < self.loss_cap
         self._train_loss = float(np.mean(losses))
-        return self.measure(), learning_rate
+        return self.measure()
+
+    def gradient(self) -> np.ndarray:
+        """Returns the noisy gradient of the present step, float64 `[num_dimensions]`."""
+        return self._curvature * self._x + self._noise
+
+    def descend(self, gradient: np.ndarray) -> None:
+        """Moves x against a gradient, by the optimizer's learning rate."""
+        self._x = self._x - self.optimizer.learning_rate * gradient
 
     def test(self):
         """Returns (loss, NaN) at the x with the best validation loss."""

@@ -4,18 +4,33 @@ These follow a formula or a record; `adaptive_schedules` has those that react to
 A schedule's `start(num_trainee_steps)` returns a function for one episode,
 `next_learning_rate(trainee_step, measurement)`, called at the start of every interval. A
 rate is held for the interval: a schedule that changes within one is sampled at its start.
+A schedule that needs more than a rate returns an `IntervalFn` in its place.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Callable
+from typing import Callable, Protocol
 
 from learned_lr.control.observations import Measurement
 from learned_lr.control.rate_table import RateTable
 
-NextLearningRate = Callable[[int, Measurement], float]
+
+class IntervalFn(Protocol):
+    """Trains one interval of a trainee its own way.
+
+    Attributes:
+      learning_rate: float, the rate that the interval starts with.
+    """
+
+    learning_rate: float
+
+    def __call__(self, trainee) -> tuple[Measurement, float]:
+        """Returns (measurement, the learning rate of the interval's last step)."""
+
+
+NextLearningRate = Callable[[int, Measurement], "float | IntervalFn"]
 
 
 def check_rate(name: str, value: float) -> None:
@@ -106,20 +121,48 @@ class WarmupCosine:
 
     def start(self, num_trainee_steps: int) -> NextLearningRate:
         """Begins an episode."""
-        warmup, peak = self.num_warmup_steps, self.peak_learning_rate
-        if warmup >= num_trainee_steps:
-            raise ValueError(
-                f"Expected num_warmup_steps < {num_trainee_steps}, found {warmup}."
-            )
+        peak = self.peak_learning_rate
         final = self.final_fraction * peak
+        return _after_warmup(
+            peak,
+            self.num_warmup_steps,
+            num_trainee_steps,
+            lambda done: final + (peak - final) * (1 + math.cos(math.pi * done)) / 2,
+        )
 
-        def next_learning_rate(trainee_step, measurement):
-            if trainee_step < warmup:
-                return peak * (trainee_step + 1) / warmup
-            done = (trainee_step - warmup) / (num_trainee_steps - warmup)
-            return final + (peak - final) * (1 + math.cos(math.pi * done)) / 2
 
-        return next_learning_rate
+@dataclasses.dataclass(frozen=True)
+class WarmupLinear:
+    """Linear warm-up to a peak, then a straight line to zero at the end of the budget.
+
+    lr(t) = peak * (t + 1) / warmup for t < warmup, then peak * (T - t) / (T - warmup)
+    (Defazio et al., 2023, arXiv:2310.07831).
+    """
+
+    peak_learning_rate: float
+    num_warmup_steps: int = 0
+
+    def __post_init__(self):
+        check_rate("peak_learning_rate", self.peak_learning_rate)
+        if self.num_warmup_steps < 0:
+            raise ValueError(
+                f"Expected num_warmup_steps >= 0, found {self.num_warmup_steps!r}."
+            )
+
+    @property
+    def name(self) -> str:
+        """A short name for tables."""
+        return f"linear {self.peak_learning_rate:g}, warm-up {self.num_warmup_steps}"
+
+    def start(self, num_trainee_steps: int) -> NextLearningRate:
+        """Begins an episode."""
+        peak = self.peak_learning_rate
+        return _after_warmup(
+            peak,
+            self.num_warmup_steps,
+            num_trainee_steps,
+            lambda done: peak * (1 - done),
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,7 +239,7 @@ class OneCycle:
 
 
 @dataclasses.dataclass(frozen=True)
-class Replay:
+class RecordedRates:
     """Plays a recorded schedule: the rate of the last recorded step not after this one.
 
     Attributes:
@@ -215,7 +258,7 @@ class Replay:
         object.__setattr__(self, "learning_rates", table.learning_rates)
 
     @classmethod
-    def from_csv(cls, path: str, label: str | None = None) -> Replay:
+    def from_csv(cls, path: str, label: str | None = None) -> RecordedRates:
         """Reads a CSV table with columns `trainee_step` and `learning_rate`."""
         table = RateTable.load(path)
         return cls(table.steps, table.learning_rates, label or "replay")
@@ -229,3 +272,18 @@ class Replay:
         """Begins an episode."""
         table = RateTable(self.trainee_steps, self.learning_rates)
         return lambda trainee_step, measurement: table.at(trainee_step)
+
+
+def _after_warmup(peak, warmup, num_trainee_steps, decay):
+    """A linear warm-up, then `decay` of the fraction of the other steps that are done."""
+    if warmup >= num_trainee_steps:
+        raise ValueError(
+            f"Expected num_warmup_steps < {num_trainee_steps}, found {warmup}."
+        )
+
+    def next_learning_rate(trainee_step, measurement):
+        if trainee_step < warmup:
+            return peak * (trainee_step + 1) / warmup
+        return decay((trainee_step - warmup) / (num_trainee_steps - warmup))
+
+    return next_learning_rate

@@ -5,19 +5,18 @@ resident in memory, then the validation pass and all statistics; only a handful 
 come back to Python.
 """
 
-import functools
+from __future__ import annotations
+
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from learned_lr.control.actions import LearningRateScaling
 from learned_lr.control.observations import Measurement
-from learned_lr.trainees import building, initialization, minibatches
+from learned_lr.trainees import building, initialization, losses, minibatches
 
 # A diverged run earns this multiple of the loss of a uniform guess, ln(num_classes).
 _CAP_FACTOR = 1.5
-# A learning rate that moves within an interval stays in the bounds of all others.
-_BOUNDS = LearningRateScaling()
 
 
 class Trainee:
@@ -65,7 +64,6 @@ class Trainee:
         self._best_weights = [
             tf.Variable(v, trainable=False, name="best") for v in self.model.variables
         ]
-        self._directions = []  # Of the last update; made when first asked for.
         self.reset(0)
 
     def reset(self, seed: int) -> None:
@@ -81,8 +79,6 @@ class Trainee:
             variable.assign(value)
         self._best_loss.assign(math.inf)
         self._previous_predictions.assign(tf.zeros_like(self._previous_predictions))
-        for direction in self._directions:
-            direction.assign(tf.zeros_like(direction))
         self._order = minibatches.order(
             seed,
             self._train_data[1].shape[0],
@@ -107,11 +103,19 @@ class Trainee:
             )
         return self._measurement(self._measure_untrained(tf.constant(self._order[0])))
 
-    def train(self, learning_rate: float) -> Measurement:
+    def train(
+        self,
+        learning_rate: float,
+        optimizer_step: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    ) -> Measurement:
         """Runs one interval at a learning rate and measures.
 
         Args:
           learning_rate: float > 0, held for `task.trainee_steps_per_action` steps.
+          optimizer_step: function of the indices of a minibatch, int32 `[batch]`, that updates
+            the model and returns its loss, a float32 scalar; it may move the optimizer's
+            rate. It is traced once: the same object must come each time. None for a plain
+            step at the rate.
 
         Returns:
           The measurement. Once the run has diverged its losses are `loss_cap`, and nothing
@@ -123,40 +127,12 @@ class Trainee:
         indices = self._next_interval(learning_rate)
         if indices is None:
             return self._last
-        return self._measurement(
-            self._run_interval(indices, tf.constant(float(learning_rate)))
-        )
-
-    def train_adapting(
-        self, learning_rate: float, hypergradient_learning_rate: float
-    ) -> tuple[Measurement, float]:
-        """Runs one interval in which every step first moves the rate along its hypergradient.
-
-        lr_t = lr_(t-1) + beta * g_t . u_(t-1), with the gradient g and the direction u of the
-        optimizer's last update, theta_t = theta_(t-1) - lr * u (Baydin et al., 2018,
-        arXiv:1703.04782, the additive rule), kept in [1e-7, 1].
-
-        Args:
-          learning_rate: float > 0, the rate before the first step.
-          hypergradient_learning_rate: float >= 0, beta.
-
-        Returns:
-          (measurement, the learning rate of the last step).
-
-        Raises:
-          ValueError: as `train` does.
-        """
-        indices = self._next_interval(learning_rate)
-        if indices is None:
-            return self._last, learning_rate
-        if not self._directions:
-            self._directions = [
-                tf.Variable(tf.zeros_like(v), trainable=False, name="direction")
-                for v in self.model.trainable_variables
-            ]
-        rates = tf.constant([learning_rate, hypergradient_learning_rate], tf.float32)
-        statistics = self._run_adapting_interval(indices, rates)
-        return self._measurement(statistics), float(self.optimizer.learning_rate)
+        rate = tf.constant(float(learning_rate))
+        if optimizer_step is None:
+            statistics = self._run_interval(indices, rate)
+        else:
+            statistics = self._run_own_interval(indices, rate, optimizer_step)
+        return self._measurement(statistics)
 
     def _next_interval(self, learning_rate):
         """Checks and counts; returns the next minibatch indices, None once diverged."""
@@ -211,17 +187,15 @@ class Trainee:
 
     @tf.function
     def _run_interval(self, indices, learning_rate):
-        """Steps through the rows of `indices`, int32 `[steps, batch]`, then measures."""
-        self.optimizer.learning_rate.assign(learning_rate)
-        return self._steps_and_statistics(indices, self._optimizer_step)
+        return self._steps_and_statistics(indices, learning_rate, self._optimizer_step)
 
     @tf.function
-    def _run_adapting_interval(self, indices, rates):
-        self.optimizer.learning_rate.assign(rates[0])
-        step = functools.partial(self._adapting_optimizer_step, beta=rates[1])
-        return self._steps_and_statistics(indices, step)
+    def _run_own_interval(self, indices, learning_rate, optimizer_step):
+        return self._steps_and_statistics(indices, learning_rate, optimizer_step)
 
-    def _steps_and_statistics(self, indices, optimizer_step):
+    def _steps_and_statistics(self, indices, learning_rate, optimizer_step):
+        """Steps through the rows of `indices`, int32 `[steps, batch]`, then measures."""
+        self.optimizer.learning_rate.assign(learning_rate)
         total_loss, finite, step = tf.constant(0.0), tf.constant(True), tf.constant(0)
         while finite and step < tf.shape(indices)[0]:
             loss = optimizer_step(indices[step])
@@ -240,46 +214,32 @@ class Trainee:
     @tf.function
     def _measure_untrained(self, indices):
         images, labels = self._minibatch(indices)
-        train_loss = _mean_loss(self._logits(images, training=False), labels)
+        train_loss = losses.mean_loss(self._logits(images, training=False), labels)
         return self._statistics(train_loss, None)
 
     @tf.function
     def _evaluate_test(self):
         labels = self._test_data[1]
         logits = self._all_logits(self._test_data[0])
-        return tf.stack([_mean_loss(logits, labels), _accuracy(logits, labels)])
+        return tf.stack(
+            [losses.mean_loss(logits, labels), losses.accuracy(logits, labels)]
+        )
 
     def _optimizer_step(self, indices):
-        loss, gradients = self._gradients(indices)
+        loss, gradients = self.gradients(indices)
         variables = self.model.trainable_variables
         self.optimizer.apply_gradients(zip(gradients, variables))
         return loss
 
-    def _adapting_optimizer_step(self, indices, beta):
-        loss, gradients = self._gradients(indices)
-        variables = self.model.trainable_variables
-        rate = self.optimizer.learning_rate
-        hypergradient = tf.add_n(
-            [tf.reduce_sum(g * u) for g, u in zip(gradients, self._directions)]
-        )
-        rate.assign(
-            tf.clip_by_value(
-                rate + beta * hypergradient,
-                _BOUNDS.min_learning_rate,
-                _BOUNDS.max_learning_rate,
-            )
-        )
-        # Copies: the optimizer writes into the variables' own memory.
-        before = [tf.raw_ops.DeepCopy(x=v) for v in variables]
-        self.optimizer.apply_gradients(zip(gradients, variables))
-        for direction, old, variable in zip(self._directions, before, variables):
-            direction.assign((old - variable) / rate)
-        return loss
+    def gradients(self, indices: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Returns (loss without penalties, gradients with them) of a minibatch, for an optimizer step.
 
-    def _gradients(self, indices):
+        Args:
+          indices: int32 `[batch]`, rows of the training split.
+        """
         images, labels = self._minibatch(indices)
         with tf.GradientTape() as tape:
-            loss = _mean_loss(self._logits(images, training=True), labels)
+            loss = losses.mean_loss(self._logits(images, training=True), labels)
             penalized_loss = tf.add_n([loss, *self.model.losses])
         variables = self.model.trainable_variables
         return loss, tape.gradient(penalized_loss, variables)
@@ -312,7 +272,7 @@ class Trainee:
         """float32 `[8]`: the fields of a Measurement in order, then 1 for finite."""
         labels = self._validation_data[1]
         logits = self._all_logits(self._validation_data[0])
-        loss = _mean_loss(logits, labels)
+        loss = losses.mean_loss(logits, labels)
         probabilities = self.task.predictions == "probabilities"
         predictions = tf.nn.softmax(logits) if probabilities else logits
         change = tf.constant(0.0)
@@ -333,18 +293,7 @@ class Trainee:
                 change,
                 tf.reduce_mean(kernel),
                 tf.math.reduce_variance(kernel),
-                _accuracy(logits, labels),
+                losses.accuracy(logits, labels),
                 tf.cast(tf.math.is_finite(loss), tf.float32),
             ]
         )
-
-
-def _mean_loss(logits, labels):
-    return tf.reduce_mean(
-        tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-    )
-
-
-def _accuracy(logits, labels):
-    hits = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), labels)
-    return tf.reduce_mean(tf.cast(hits, tf.float32))

@@ -128,7 +128,9 @@ def test_the_best_weights_are_tested_when_asked_for(task):
     assert math.isnan(environment.episode().test_loss)
     found = environment.episode(test=True)
     steps = found.column("trainee_step")[:-1]
-    schedule = schedules.Replay(tuple(steps), tuple(found.column("learning_rate")[1:]))
+    schedule = schedules.RecordedRates(
+        tuple(steps), tuple(found.column("learning_rate")[1:])
+    )
     expected = run_episode(task, schedule, 1)
     assert found.test_loss == expected.test_loss
     np.testing.assert_equal(found.test_accuracy, expected.test_accuracy)

@@ -12,6 +12,7 @@ from tf_agents.agents.ppo import ppo_utils
 from learned_lr.agents import ppo
 from learned_lr.agents.collection import CollectedEpisode, collect_episode
 from learned_lr.agents.environment import EnvironmentConfig
+from learned_lr.agents.experience import experience_of
 from learned_lr.trainees.episode import Episode
 
 CONFIG = EnvironmentConfig(max_scale=3.0)
@@ -119,7 +120,7 @@ def test_the_experience_by_hand():
     episodes = [_hand_made([-1, -2, -4], [0.1, 0.2, 0.3], 0.5)]
     episodes.append(_hand_made([-3, -5, -6], [0.4, 0.5, 0.6], 0.7))
     rewards = np.stack([episode.rewards for episode in episodes])
-    found = ppo._experience(episodes, rewards)
+    found = experience_of(episodes, rewards)
     expected = {
         "step_type": [[0, 1, 1, 2]] * 2,
         "next_step_type": [[1, 1, 2, 0]] * 2,
@@ -142,7 +143,7 @@ def test_all_decisions_count_and_the_end_is_worth_nothing(quadratic, episodes):
     """Generalised advantages and TD(lambda) returns of the agent, against their recursion."""
     trainer = _trainer(quadratic, discount_factor=0.9, lambda_value=0.8)
     rewards = np.stack([episode.rewards for episode in episodes])
-    experience = ppo._experience(episodes, rewards)
+    experience = experience_of(episodes, rewards)
     processed = trainer.agent._preprocess(experience)
     mask = ppo_utils.make_trajectory_mask(processed)
     np.testing.assert_array_equal(mask, [[1] * 6 + [0]] * 2)

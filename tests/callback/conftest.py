@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import sklearn.datasets
 
-from learned_lr.callback import keras_models
+from learned_lr.callback import backends
 
 
 def pytest_collection_modifyitems(items):
     """Skips what a backend can't do: `@pytest.mark.backends('tensorflow', 'jax')`."""
     for item in items:
         for mark in item.iter_markers("backends"):
-            if keras_models.backend() not in mark.args:
+            if backends.name() not in mark.args:
                 item.add_marker(pytest.mark.skip(f"only for {', '.join(mark.args)}"))
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from learned_lr import LearnedLearningRate
-from learned_lr.callback import keras_models
 from learned_lr.control import pretrained
 from learned_lr.control.controller import ControllerError
 
@@ -140,46 +139,6 @@ def test_named_final_layer(digits, compiled):
         _fit(model, digits, _quiet(final_layer="haed"))
 
 
-def test_optimizer_with_a_schedule(digits, compiled):
-    schedule = keras.optimizers.schedules.ExponentialDecay(1e-3, 10, 0.9)
-    model = compiled(optimizer=keras.optimizers.Adam(schedule))
-    before = model.get_weights()
-    with pytest.raises(
-        ValueError, match="found a schedule in Adam: compile it without"
-    ):
-        _fit(model, digits, _quiet())
-    for expected, found in zip(before, model.get_weights()):
-        np.testing.assert_array_equal(found, expected)
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: keras.callbacks.ReduceLROnPlateau(),
-        lambda: keras.callbacks.LearningRateScheduler(lambda epoch: 1e-3),
-        lambda: LearnedLearningRate(verbose=0),
-    ],
-    ids=["ReduceLROnPlateau", "LearningRateScheduler", "LearnedLearningRate"],
-)
-@pytest.mark.parametrize("is_first", [True, False])
-def test_two_callbacks_that_set_the_rate(digits, compiled, make, is_first):
-    callbacks = [_quiet(), make()] if is_first else [make(), _quiet()]
-    name = type(callbacks[is_first]).__name__
-    with pytest.raises(ValueError, match=f"found {name} as well: remove one"):
-        _fit(compiled(), digits, *callbacks)
-
-
-class _HomeMade(keras.callbacks.Callback):
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch:
-            self.model.optimizer.learning_rate = 0.5
-
-
-def test_home_made_callback_that_sets_the_rate(digits, compiled):
-    with pytest.raises(ValueError, match="found 0.5: something else sets it, too"):
-        _fit(compiled(), digits, _quiet(), _HomeMade())
-
-
 @pytest.mark.parametrize("name", ["weights.npz", "spec.json"])
 @pytest.mark.parametrize("fraction", [0, 0.5])
 def test_truncated_controller(tmp_path, name, fraction):
@@ -214,71 +173,6 @@ def test_mixed_precision(digits, compiled, policy):
     assert len(callback.schedule.learning_rates) > 10
     assert callback.num_explosions == 0
     assert history.history["loss"][-1] < history.history["loss"][0]
-
-
-def _two_outputs():
-    inputs = layers.Input((8, 8, 1))
-    x = layers.Dense(16, "relu")(layers.Flatten()(inputs))
-    digit = layers.Dense(10, "softmax", name="digit")(x)
-    size = layers.Dense(1, name="size")(x)
-    return inputs, digit, size
-
-
-_CASES = {
-    "probabilities": ([layers.Dense(10, "softmax")], "sparse_categorical_crossentropy"),
-    "logits": (
-        [layers.Dense(10)],
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    ),
-    "penalties": (
-        [layers.Dense(10, "softmax", kernel_regularizer="l2")],
-        "sparse_categorical_crossentropy",
-    ),
-    "regression": ([layers.Dense(1)], "mse"),
-    "Huber": ([layers.Dense(1)], keras.losses.Huber()),
-}
-
-
-@pytest.mark.parametrize("case", _CASES)
-def test_measured_loss_is_that_of_evaluate(digits, compiled, case):
-    last, loss = _CASES[case]
-    x, y, x_validation, y_validation = digits
-    if case in ("regression", "Huber"):  # Targets (n,) for predictions (n, 1).
-        y, y_validation = y.astype(np.float32), y_validation.astype(np.float32)
-    copies = [type(layer).from_config(layer.get_config()) for layer in last]
-    model = compiled([layers.Input((8, 8, 1)), layers.Flatten(), *copies], loss=loss)
-    callback = _quiet(validation_batch=256)
-    _fit(model, (x, y, x_validation, y_validation), callback, epochs=1)
-    found, predictions = callback._sample.measure()
-    expected = model.evaluate(x_validation, y_validation, batch_size=64, verbose=0)
-    assert found == pytest.approx(expected, rel=1e-5)
-    assert predictions.dtype == np.float32
-    if case == "logits":
-        np.testing.assert_allclose(predictions.sum(1), 1.0, rtol=1e-5)
-
-
-@pytest.mark.parametrize("weights", [None, {"digit": 2.0, "size": 0.1}])
-def test_several_outputs(digits, compiled, weights):
-    """The loss is the compiled one; a controller that needs one output's statistics says so."""
-    inputs, digit, size = _two_outputs()
-    model = compiled(
-        keras.Model(inputs, {"digit": digit, "size": size}),
-        loss={"digit": "sparse_categorical_crossentropy", "size": "mse"},
-        loss_weights=weights,
-    )
-    x, y, x_validation, y_validation = digits
-
-    def targets(y):
-        return {"digit": y, "size": y.astype(np.float32)[:, None]}
-
-    data = x, targets(y), x_validation, targets(y_validation)
-    callback = _quiet(validation_batch=256)
-    with pytest.raises(ValueError, match="found no predictions and no final dense"):
-        _fit(model, data, callback)
-    found, predictions = callback._sample.measure()
-    expected = model.evaluate(*data[2:], batch_size=64, verbose=0, return_dict=True)
-    assert predictions is None
-    assert found == pytest.approx(expected["loss"], rel=1e-5)
 
 
 def _batches(digits):
@@ -322,21 +216,20 @@ def test_no_validation_data(digits, compiled):
     assert callback.schedule.learning_rates
 
 
-def test_loss_that_is_not_compiled_in(digits):
-    class Own(keras.Model):
-        def __init__(self):
-            super().__init__()
-            self.flatten, self.head = layers.Flatten(), layers.Dense(10)
+def test_fit_with_nothing_left_to_train(digits, compiled):
+    callback = LearnedLearningRate()
+    _fit(compiled(), digits, callback, epochs=3, initial_epoch=3)
+    with pytest.raises(ValueError, match="Expected a fit"):
+        _ = callback.schedule
 
-        def call(self, inputs, training=False):
-            return self.head(self.flatten(inputs))
 
-    model = Own()
-    model(keras_models.to_tensor(digits[0][:1]))
-    model.compile("adam")
-    callback = _quiet()
-    with pytest.raises(ValueError, match="give the callback loss="):
-        _fit(model, digits, callback)
+def test_nan_weights_before_the_first_step_are_refused(digits, compiled):
+    model = compiled()
+    values = model.get_weights()
+    values[0][0, 0] = np.nan
+    model.set_weights(values)
+    with pytest.raises(ValueError, match="finite weights to train"):
+        _fit(model, digits, _quiet())
 
 
 @pytest.mark.parametrize(

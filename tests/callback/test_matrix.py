@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from learned_lr import LearnedLearningRate, Replay
-from learned_lr.callback import keras_models
+from learned_lr.callback import backends
 from learned_lr.control.rate_table import RateTable
 
 # Rates of tf.keras 2.15 in `test_fit`'s training; `RateTable.save` wrote it.
@@ -149,7 +149,7 @@ def test_replay_trains_the_same_and_is_saved_with_the_model(digits, compiled, tm
     assert config["config"]["learning_rates"] == list(_rates(callback))
     schedule = Replay.from_config(config["config"])
     for step in (0, 9, 10, 79, 500):
-        rate = float(keras_models.to_numpy(schedule(step)))
+        rate = float(backends.to_numpy(schedule(step)))
         assert rate == pytest.approx(callback.schedule.at(step), rel=1e-6)
 
 
@@ -176,7 +176,7 @@ def test_training_is_not_disturbed(digits, compiled):
         np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.skipif(keras_models.IS_KERAS_2, reason="only in Keras 3")
+@pytest.mark.skipif(backends.IS_KERAS_2, reason="only in Keras 3")
 def test_gradient_accumulation(digits, compiled):
     optimizer = keras.optimizers.Adam(1e-3, gradient_accumulation_steps=4)
     callback = _learned()
@@ -219,7 +219,7 @@ def _datasets(digits, kind):
 
 @pytest.mark.parametrize("kind", ["tf.data", "DataLoader", "PyDataset"])
 def test_pipelines(digits, compiled, kind):
-    if kind == "DataLoader" and keras_models.IS_KERAS_2:
+    if kind == "DataLoader" and backends.IS_KERAS_2:
         pytest.skip("only in Keras 3")
     train, validation = _datasets(digits, kind)
     callback = _learned(validation_batch=256)

@@ -8,7 +8,8 @@ import pytest
 
 from learned_lr.execution import cache
 from learned_lr.execution.run_directory import RunDirectory
-from learned_lr.execution.workers import Workers, WorkersConfig
+from learned_lr.execution.workers import Workers
+from learned_lr.execution.workers_config import WorkersConfig
 from learned_lr.trainees.episode import Episode, run_episode
 from learned_lr.trainees.schedules import Constant
 from learned_lr.trainees.tasks import QuadraticTask

@@ -15,7 +15,9 @@ import pytest
 import worker_functions
 
 from learned_lr.execution import ray_workers
-from learned_lr.execution.workers import WorkerError, Workers, WorkersConfig
+from learned_lr.execution.worker_processes import WorkerError
+from learned_lr.execution.workers import Workers
+from learned_lr.execution.workers_config import WorkersConfig
 
 ray = pytest.importorskip("ray")
 

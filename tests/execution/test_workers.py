@@ -13,16 +13,16 @@ import time
 import pytest
 import worker_functions
 
-from learned_lr.execution import workers as workers_module
-from learned_lr.execution.workers import WorkerError, Workers, WorkersConfig
+from learned_lr.execution import local_workers
+from learned_lr.execution.worker_processes import WorkerError
+from learned_lr.execution.workers import Workers
+from learned_lr.execution.workers_config import WorkersConfig
 
 
 @pytest.fixture(autouse=True)
 def light_workers(monkeypatch):
     # A worker that imports TensorFlow takes seconds to start.
-    monkeypatch.setattr(
-        workers_module, "_start_worker", worker_functions.set_no_threads
-    )
+    monkeypatch.setattr(local_workers, "_start_worker", worker_functions.set_no_threads)
 
 
 def _is_running(pid):
@@ -173,7 +173,7 @@ def test_interrupt_that_a_thread_receives_waits_until_a_worker_has_started(monke
         submitted.append(function)
 
     monkeypatch.setattr(
-        workers_module.concurrent.futures.ProcessPoolExecutor, "submit", submit
+        local_workers.concurrent.futures.ProcessPoolExecutor, "submit", submit
     )
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     opener = threading.Thread(target=time.sleep, args=(1,))

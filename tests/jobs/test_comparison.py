@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-
 import numpy as np
 import pytest
+from job_results import TRAINING, content_of
 
 import gin
 from learned_lr.execution.run_directory import RunDirectory
-from learned_lr.execution.workers import Workers, WorkersConfig
-from learned_lr.jobs import comparison, figures
+from learned_lr.execution.workers import Workers
+from learned_lr.execution.workers_config import WorkersConfig
+from learned_lr.jobs import comparison, schedule_figure
 from learned_lr.trainees.episode import TRAJECTORY_COLUMNS, Episode
 from learned_lr.trainees.schedules import Constant
 from learned_lr.trainees.tasks import QuadraticTask
@@ -44,13 +44,17 @@ def clear_gin():
 
 
 def test_markdown_gives_mean_and_sample_deviation():
-    header, rule, learned, constant = comparison.markdown(GROUPS).splitlines()
+    rows = comparison.statistics_rows(GROUPS, "learned")
+    text = comparison.markdown(GROUPS, rows, "learned")
+    header, rule, learned, constant, _, note = text.splitlines()
     assert [cell.strip() for cell in header.split("|")[1:-1]] == [
         "schedule",
         "best validation loss",
         "mean validation loss",
         "test loss",
+        "p",
         "test accuracy",
+        "p",
     ]
     assert set(rule) == {"|", "-"}
     # Deviations: |3 - 1| / sqrt(2) = 1.4142, |2.5 - 1.5| / sqrt(2), 0.25 / sqrt(2).
@@ -59,20 +63,32 @@ def test_markdown_gives_mean_and_sample_deviation():
         "2.0000 (1.4142)",
         "2.5000 (1.4142)",
         "2.0000 (0.7071)",
+        "",
         "0.3750 (0.1768)",
+        "",
     ]
-    assert "0.1250 (0.0000)" in constant
+    # Pooled variance (0.5 + 0) / 2, so t = 3 / sqrt(0.25 * 2 / 2) = 6, with 2 degrees of freedom.
+    assert [cell.strip() for cell in constant.split("|")[4:-1]] == [
+        "5.0000 (0.0000)*",
+        "0.027",
+        "0.1250 (0.0000)",
+        "0.18",
+    ]
+    assert note == (
+        "Mean (standard deviation) of 2 runs; * and p: two-sample t-test against learned."
+    )
 
 
 def test_markdown_of_one_seed_has_no_deviation():
-    text = comparison.markdown({"a": [_episode(0, [9.0, 2.0, 1.0], 1.5, 0.5)]})
+    groups = {"a": [_episode(0, [9.0, 2.0, 1.0], 1.5, 0.5)]}
+    text = comparison.markdown(groups, comparison.statistics_rows(groups, "a"), "a")
     cells = [cell.strip() for cell in text.splitlines()[2].split("|")[1:-1]]
-    assert cells == ["a", "1.0000", "1.5000", "1.5000", "0.5000"]
+    assert cells == ["a", "1.0000", "1.5000", "1.5000", "", "0.5000", ""]
 
 
 def test_figure_is_the_same_bytes_each_time():
     pictures = [
-        figures.png(figures.schedule_figure(GROUPS, "a title", "learned"))
+        schedule_figure.png(schedule_figure.draw(GROUPS, "a title", "learned"))
         for _ in range(2)
     ]
     assert pictures[0] == pictures[1]
@@ -83,7 +99,7 @@ def test_figure_draws_each_rate_over_the_interval_it_trained():
     episode = _episode(0, [9.0, 5.0, 4.0])
     rate = TRAJECTORY_COLUMNS.index("learning_rate")
     episode.trajectory[:, rate] = [0.1, 0.1, 0.2]
-    figure = figures.schedule_figure({"a": [episode]}, "title")
+    figure = schedule_figure.draw({"a": [episode]}, "title")
     rates, losses = figure.axes
     (line,) = rates.lines
     np.testing.assert_array_equal(line.get_xydata(), [[0, 0.1], [1, 0.2]])
@@ -93,25 +109,27 @@ def test_figure_draws_each_rate_over_the_interval_it_trained():
 
 def test_compare_writes_a_row_a_run_and_repeats_to_the_letter(tmp_path):
     run = RunDirectory(str(tmp_path))
-    names = ("comparison.csv", "comparison.md", "schedule.png")
+    names = [n for n in TRAINING[3:] if not n.startswith("controller/")]
 
     def compare():
-        text = comparison.compare(
+        text, episodes = comparison.compare(
             run,
             Workers(WorkersConfig(num_workers=0)),
             QuadraticTask(num_trainee_steps=20),
-            [Constant(0.1), Constant(0.2)],
-            num_seeds=2,
+            {"constant 0.1": Constant(0.1), "constant 0.2": Constant(0.2)},
+            [7, 9],
+            "constant 0.2",
         )
-        assert text.encode() == run.read("comparison.md")
-        return [run.read(name) for name in names]
+        assert text.encode() == run.read("evaluation.md")
+        assert {name: len(group) for name, group in episodes.items()} == {
+            "constant 0.1": 2,
+            "constant 0.2": 2,
+        }
+        return {name: content_of(tmp_path / name) for name in names}
 
     first = compare()
-    rows = list(csv.DictReader(first[0].decode().splitlines()))
-    assert [(row["schedule"], row["seed"]) for row in rows] == [
-        (name, seed)
-        for name in ("constant 0.1", "constant 0.2")
-        for seed in ("2000000000", "2000000001")
+    assert [(row["schedule"], row["seed"]) for row in first["evaluation.csv"]] == [
+        (name, seed) for name in ("constant 0.1", "constant 0.2") for seed in "79"
     ]
     assert compare() == first
 
@@ -123,8 +141,9 @@ def test_plain_schedules_come_from_gin():
         "comparison.num_seeds = 7\n"
     )
     compared, num_seeds = gin.get_configurable(comparison.plain_schedules)()
-    assert [schedule.name for schedule in compared] == [
+    assert [schedule.name for schedule in compared.values()] == [
         "constant 0.5",
         "step decay 0.1, 20, 0.5",
     ]
+    assert list(compared) == ["constant 0.5", "step decay 0.1, 20, 0.5"]
     assert num_seeds == 7

@@ -72,7 +72,7 @@ def test_the_quadratic_has_no_accuracy(evaluation):
 
 def test_a_schedule_that_reacts_can_be_replayed(evaluation):
     assert len(list((evaluation / "replay").iterdir())) == 5
-    replayed = schedules.Replay.from_csv(
+    replayed = schedules.RecordedRates.from_csv(
         str(evaluation / "replay" / "plateau_1_9__0_5__1.csv")
     )
     assert replayed.trainee_steps == (0, 10, 20, 30)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import gin
-from learned_lr.jobs import schedule_families
+from learned_lr.jobs import schedule_descriptions, schedule_families
 from learned_lr.trainees import schedules
 
 
@@ -38,6 +38,7 @@ PLAIN = (
     "step_decay",
     "exponential",
     "cosine",
+    "linear",
     "one_cycle",
     "reduce_on_plateau",
     "hypergradient",
@@ -52,15 +53,15 @@ def test_every_family_goes_through_json(name):
     assert len(found) > 1
     for schedule_name, schedule in found.items():
         assert schedule.name == schedule_name
-        text = json.dumps(schedule_families.describe(schedule))
-        assert schedule_families.from_description(json.loads(text)) == schedule
+        text = json.dumps(schedule_descriptions.describe(schedule))
+        assert schedule_descriptions.from_description(json.loads(text)) == schedule
 
 
 def test_every_kind_has_a_family():
     gin.bind_parameter("random_search.num_runs", 2)
     found = schedule_families.collect([_family(name) for name in PLAIN], "")
-    kinds = {schedule_families.describe(s)["kind"] for s in found.values()}
-    assert kinds == set(schedule_families.KINDS)
+    kinds = {schedule_descriptions.describe(s)["kind"] for s in found.values()}
+    assert kinds == set(schedule_descriptions.KINDS)
 
 
 @pytest.mark.parametrize("kind", ["step_decay", "cosine"])
@@ -116,7 +117,7 @@ def test_replay_is_looked_for_under_the_root_first(tmp_path):
     (tmp_path / "lr.csv").write_text("trainee_step,learning_rate\n0,0.5\n")
     gin.bind_parameter("replay.path", "lr.csv")
     assert _family("replay")(str(tmp_path)) == {
-        "replay": schedules.Replay((0,), (0.5,), "replay")
+        "replay": schedules.RecordedRates((0,), (0.5,), "replay")
     }
 
 
@@ -127,10 +128,12 @@ def test_no_winner_yet(tmp_path):
 
 
 def test_equal_content_has_an_equal_fingerprint():
-    fingerprint = schedule_families.fingerprint
+    fingerprint = schedule_descriptions.fingerprint
     assert fingerprint(schedules.Constant(0.1)) == fingerprint(schedules.Constant(0.1))
     assert fingerprint(schedules.Constant(0.1)) != fingerprint(schedules.Constant(0.2))
-    first, second = (schedules.Replay((0,), (0.1,), label) for label in ("a", "b"))
+    first, second = (
+        schedules.RecordedRates((0,), (0.1,), label) for label in ("a", "b")
+    )
     assert fingerprint(first) == fingerprint(second)
 
 
@@ -151,6 +154,6 @@ def test_collect_refuses(names, message):
 
 def test_unknown_descriptions_are_refused():
     with pytest.raises(ValueError, match=r"kind out of .*, found 'magic'"):
-        schedule_families.from_description({"kind": "magic"})
+        schedule_descriptions.from_description({"kind": "magic"})
     with pytest.raises(ValueError, match="known kind, found 3"):
-        schedule_families.describe(3)
+        schedule_descriptions.describe(3)

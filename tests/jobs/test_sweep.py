@@ -12,7 +12,7 @@ from tensorboard.plugins.hparams import metadata
 from tensorboard.util import tensor_util
 
 from learned_lr.execution import workers
-from learned_lr.execution.workers import WorkerError
+from learned_lr.execution.worker_processes import WorkerError
 from learned_lr.jobs import sweep, sweep_points
 
 BASELINE = """

@@ -58,8 +58,8 @@ def test_tables_hold_a_row_for_each_thing_done(finished):
     assert [(row["iteration"], row["seed"]) for row in evaluations] == [
         (iteration, seed) for iteration in "24" for seed in ("1000000000", "1000000001")
     ]
-    comparison = _rows(finished, "comparison.csv")
-    assert [(row["schedule"], row["seed"]) for row in comparison] == [
+    evaluation = _rows(finished, "evaluation.csv")
+    assert [(row["schedule"], row["seed"]) for row in evaluation] == [
         (schedule, seed)
         for schedule in ("learned", "constant 0.1")
         for seed in ("2000000000", "2000000001")
@@ -92,7 +92,7 @@ def test_best_evaluated_controller_is_exported(finished):
 def test_run_record_of_a_finished_run(finished):
     record = json.loads((finished / "run.json").read_text(encoding="utf-8"))
     assert record["status"] == "finished"
-    assert record["seeds"] == {"run": 0}
+    assert record["seeds"] == {"run": 0, "evaluation": [2_000_000_000, 2_000_000_001]}
     assert record["start"] <= record["end"]
     assert record["results"]["iteration"] in (2, 4)
 
@@ -108,7 +108,7 @@ def test_finished_run_is_not_run_again(
     assert launch_train(root_dir) == 0
     output = capsys.readouterr().out
     assert f"{run_path} holds a finished run: nothing is left to do." in output
-    assert (finished / "comparison.md").read_text(encoding="utf-8") in output
+    assert (finished / "evaluation.md").read_text(encoding="utf-8") in output
     assert results(run_path) == results(finished)
     assert (run_path / "run.json").read_bytes() == record
 

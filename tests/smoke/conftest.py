@@ -11,6 +11,7 @@ import sys
 import time
 
 import pytest
+from job_results import TRAINING, content_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOY = (
@@ -21,16 +22,6 @@ TOY = (
     "comparison.constant_learning_rates = (0.1,)",
     "comparison.step_decays = ()",
     "comparison.num_seeds = 2",
-)
-RESULTS = (
-    "iterations.csv",
-    "episodes.csv",
-    "evaluations.csv",
-    "comparison.csv",
-    "comparison.md",
-    "schedule.png",
-    "controller/spec.json",
-    "controller/weights.npz",
 )
 
 
@@ -84,8 +75,8 @@ class Command:
         return result
 
     def results(self):
-        """Returns the bytes of all results, by name."""
-        return {name: (self.run_path / name).read_bytes() for name in RESULTS}
+        """Returns all results by name, but for timings."""
+        return {name: content_of(self.run_path / name) for name in TRAINING}
 
     def num_rows(self, name):
         """Returns the number of rows of a table, 0 if it isn't there."""

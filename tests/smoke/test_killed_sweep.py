@@ -6,6 +6,7 @@ import json
 import signal
 
 import pytest
+from job_results import content_of
 
 pytestmark = pytest.mark.smoke
 
@@ -21,7 +22,7 @@ RESULTS = (
             "operative_config.gin",
             "iterations.csv",
             "episodes.csv",
-            "comparison.csv",
+            "evaluation.csv",
             "controller/weights.npz",
         )
     ],
@@ -47,7 +48,7 @@ def test_killed_sweep_ends_as_one_that_was_not(sweep_command, tmp_path):
     code, _, errors = undisturbed.finish()
     assert code == 0, errors
     for name in RESULTS:
-        expected = (undisturbed.run_path / name).read_bytes()
-        assert (resumed.run_path / name).read_bytes() == expected, name
+        expected = content_of(undisturbed.run_path / name)
+        assert content_of(resumed.run_path / name) == expected, name
     record = json.loads((resumed.run_path / "run.json").read_text(encoding="utf-8"))
     assert record["status"] == "finished"

@@ -58,7 +58,7 @@ def test_schedules_with_one_seed_start_from_one_network(tiny_task):
 
 def test_a_diverged_episode(tiny_task):
     task = tiny_task(optimizer="sgd", momentum=0.0)
-    schedule = schedules.Replay((0, 10), (0.1, 1e30))
+    schedule = schedules.RecordedRates((0, 10), (0.1, 1e30))
     found = episodes.run_episode(task, schedule, 0)
     cap = 1.5 * math.log(3)
     losses = found.column("validation_loss")

@@ -50,6 +50,11 @@ CURVES = {
         [1.0, 0.9877641291, 0.9522542486, 0.8969463131, 0.8272542486]
         + [0.75, 0.6727457514, 0.6030536869, 0.5477457514, 0.5122358709],
     ),
+    # (t + 1) / 20 twice, then eight steps of an eighth down.
+    "linear 0.5, warm-up 20": (
+        schedules.WarmupLinear(0.5, 20),
+        [0.025, 0.275, 0.5, 0.4375, 0.375, 0.3125, 0.25, 0.1875, 0.125, 0.0625],
+    ),
     # A tenth root of 0.01 is 0.63095734448.
     "exponential 1, 0.01": (
         schedules.Exponential(1.0, 0.01),
@@ -63,7 +68,7 @@ CURVES = {
         + [0.7525, 0.505, 0.2575, 0.0763174251],
     ),
     "recorded": (
-        schedules.Replay((0, 15, 20, 70), (0.1, 0.2, 0.3, 0.4), "recorded"),
+        schedules.RecordedRates((0, 15, 20, 70), (0.1, 0.2, 0.3, 0.4), "recorded"),
         [0.1, 0.1, 0.3, 0.3, 0.3, 0.3, 0.3, 0.4, 0.4, 0.4],
     ),
 }
@@ -89,8 +94,10 @@ def test_replay_from_csv(tmp_path):
     path.write_text(
         "learning_rate,note,trainee_step\n0.1,a,0\n0.05,b,30\n1e-3,c,60.0\n"
     )
-    schedule = schedules.Replay.from_csv(str(path), label="by hand")
-    assert schedule == schedules.Replay((0, 30, 60), (0.1, 0.05, 1e-3), "by hand")
+    schedule = schedules.RecordedRates.from_csv(str(path), label="by hand")
+    assert schedule == schedules.RecordedRates(
+        (0, 30, 60), (0.1, 0.05, 1e-3), "by hand"
+    )
     assert _curve(schedule) == [0.1] * 3 + [0.05] * 3 + [1e-3] * 4
 
 
@@ -107,7 +114,7 @@ def test_a_csv_that_does_not_fit_is_refused(tmp_path, content, message):
     path = tmp_path / "schedule.csv"
     path.write_text(content)
     with pytest.raises(ValueError, match=message):
-        schedules.Replay.from_csv(str(path))
+        schedules.RecordedRates.from_csv(str(path))
 
 
 @pytest.mark.parametrize(
@@ -128,6 +135,7 @@ def test_a_csv_that_does_not_fit_is_refused(tmp_path, content, message):
             r"num_warmup_steps >= 0 and final_fraction in \[0, 1\], found -1 and 0.0",
         ),
         (lambda: schedules.WarmupCosine(1.0, 0, 1.5), "found 0 and 1.5"),
+        (lambda: schedules.WarmupLinear(1.0, -1), "num_warmup_steps >= 0, found -1"),
         (
             lambda: schedules.WarmupCosine(1.0, 100).start(100),
             "num_warmup_steps < 100, found 100",
@@ -135,14 +143,14 @@ def test_a_csv_that_does_not_fit_is_refused(tmp_path, content, message):
         (lambda: schedules.Exponential(0.1, 0.0), "final_fraction > 0, found 0.0"),
         (lambda: schedules.OneCycle(0.1, 1.0), r"warmup_fraction in \(0, 1\), found 1"),
         (lambda: schedules.OneCycle(0.1, 0.3, 0.0), "initial_divisor > 0"),
-        (lambda: schedules.Replay((), ()), "at least one, found 0 and 0"),
-        (lambda: schedules.Replay((0, 1), (0.1,)), "found 1 and 2"),
+        (lambda: schedules.RecordedRates((), ()), "at least one, found 0 and 0"),
+        (lambda: schedules.RecordedRates((0, 1), (0.1,)), "found 1 and 2"),
         (
-            lambda: schedules.Replay((1, 2), (0.1, 0.1)),
+            lambda: schedules.RecordedRates((1, 2), (0.1, 0.1)),
             r"ascending steps from 0, found \(1, 2\)",
         ),
-        (lambda: schedules.Replay((0, 0), (0.1, 0.1)), "ascending steps from 0"),
-        (lambda: schedules.Replay((0,), (0.0,)), "learning_rate > 0, found 0.0"),
+        (lambda: schedules.RecordedRates((0, 0), (0.1, 0.1)), "ascending steps from 0"),
+        (lambda: schedules.RecordedRates((0,), (0.0,)), "learning_rate > 0, found 0.0"),
     ],
 )
 def test_a_schedule_that_is_none_is_refused(make, message):

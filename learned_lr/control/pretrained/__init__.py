@@ -19,7 +19,7 @@ def names() -> list[str]:
     )
 
 
-def find(name_or_folder: str) -> str:
+def find(name_or_folder: str | os.PathLike[str]) -> str:
     """Returns the folder of a controller: one of the package's by name, else the path itself."""
     name = os.fspath(name_or_folder)
     if name == "default":

@@ -1,4 +1,4 @@
-"""The report: its figures are those of the tables, and what is missing is named."""
+"""The report as a whole: its figures are those of the tables, and what is missing is named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of schedules and losses, with matplotlib alone. Reads episodes, never trains."""
+"""The figure of schedules and losses, with matplotlib alone. Reads episodes, never trains."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from learned_lr.trainees.episode import Episode
 
 
-def schedule_figure(
+def draw(
     groups: dict[str, list[Episode]], title: str, highlight: str | None = None
 ) -> matplotlib.figure.Figure:
     """Draws learning rate and validation loss over trainee steps, both on log scales.

@@ -1,0 +1,58 @@
+"""Which Keras and which backend runs, and arrays and tensors of any of them.
+
+Keras 2 and Keras 3 on TensorFlow, JAX and PyTorch differ behind these few functions. Nothing here
+knows models, layers or optimizers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+IS_KERAS_2: bool = keras.__version__.startswith("2.")
+
+
+def name() -> str:
+    """Returns 'tensorflow', 'jax' or 'torch'."""
+    return "tensorflow" if IS_KERAS_2 else keras.backend.backend()
+
+
+def to_numpy(value: Any) -> np.ndarray:
+    """Returns an array, tensor or variable of any backend as numpy; bfloat16 becomes float32."""
+    dtype = getattr(value, "dtype", "")
+    # numpy has no arithmetic for it; TensorFlow's and numpy's data types have their name apart.
+    if str(getattr(dtype, "name", dtype)).endswith("bfloat16"):
+        is_array = isinstance(value, np.ndarray)
+        value = value.astype(np.float32) if is_array else cast_float32(value)
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    return np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+
+
+def to_tensor(array: np.ndarray) -> Any:
+    """Returns a numpy array as the backend's tensor."""
+    if IS_KERAS_2:
+        import tensorflow as tf
+
+        return tf.convert_to_tensor(array)
+    return keras.ops.convert_to_tensor(array)
+
+
+def cast_float32(value: Any) -> Any:
+    """Returns a tensor as float32."""
+    if IS_KERAS_2:
+        import tensorflow as tf
+
+        return tf.cast(value, tf.float32)
+    return keras.ops.cast(value, "float32")
+
+
+def mean(value: Any) -> Any:
+    """Returns the mean over all of a tensor."""
+    if IS_KERAS_2:
+        import tensorflow as tf
+
+        return tf.reduce_mean(value)
+    return keras.ops.mean(value)

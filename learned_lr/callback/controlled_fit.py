@@ -1,0 +1,138 @@
+"""One `fit` under control: it measures, decides, sets the rate, and brakes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from learned_lr.callback import optimizers, weights
+from learned_lr.callback.controlled_run import ControlledRun
+from learned_lr.callback.held_out_sample import HeldOutSample, untrained_loss
+from learned_lr.callback.recovery import Recovery
+from learned_lr.callback.state_files import StateFiles
+
+
+class ControlledFit:
+    """A run while one `fit` lasts, which may be all of it or a part.
+
+    Attributes:
+      run: the `ControlledRun`.
+      sample: the `HeldOutSample` it measures on.
+      measuring_sec: float, seconds that measuring took, but for what was before the first step.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        run: ControlledRun,
+        sample: HeldOutSample,
+        training_sample: HeldOutSample | None = None,
+        final_layer: str | None = None,
+        files: StateFiles | None = None,
+    ):
+        """Copies the weights that the fit starts from.
+
+        Args:
+          model: a compiled Keras model.
+          run: a new one, or one that goes on.
+          sample: held-out examples.
+          training_sample: training examples for the train loss of the untrained model; None for
+            its loss on the held-out ones.
+          final_layer: name of the dense layer whose kernel the controller looks at; None for the
+            last one as wide as the output.
+          files: where states are kept for a restored training; None for nowhere.
+
+        Raises:
+          ValueError: if these are not finite.
+        """
+        self.run = run
+        self.sample = sample
+        self.measuring_sec = 0.0
+        self._model = model
+        self._training_sample = training_sample
+        self._final_layer = final_layer
+        self._files = files
+        self._rate = optimizers.OwnedRate()
+        self._recovery = Recovery(model)
+
+    def begin(self) -> None:
+        """Takes hold of the learning rate: by a first decision, or by the rate of a run that goes on.
+
+        Raises:
+          ValueError: if the loss of the untrained model is not finite.
+        """
+        run = self.run
+        is_first = run.loop.training_step is None
+        if not is_first:
+            self._set_rate()
+        if is_first or run.loop.is_due(run.step):
+            self._decide()
+
+    def train(self, num_steps: int, logs: Mapping[str, Any] | None) -> None:
+        """Counts training steps, and decides once an interval is over.
+
+        Args:
+          num_steps: int, those that were just done.
+          logs: what Keras logs of them; read at decisions alone.
+        """
+        run = self.run
+        run.step += num_steps
+        run.losses.count(num_steps)
+        if run.loop.is_due(run.step):
+            start = time.perf_counter()
+            weights.sync(self._model)
+            run.losses.read(logs)
+            self._decide()
+            self.measuring_sec += time.perf_counter() - start
+
+    def end_epoch(self, logs: Mapping[str, Any] | None) -> None:
+        """Looks at the epoch's last losses, and keeps the state for a restored training."""
+        run = self.run
+        run.losses.read(logs)
+        if not run.losses.is_finite():
+            self._brake()
+        before = run.num_updates
+        run.num_updates = optimizers.num_updates(self._model.optimizer)
+        if self._files is not None:
+            self._files.save(run.num_updates, run.state())
+            # A backup may be that of the epoch before.
+            self._files.remove_before(before or 0)
+
+    def end(self) -> None:
+        """Looks at the weights a last time; nothing is left to restore."""
+        if not weights.Snapshot(self._model).is_finite():
+            self._brake()
+        if self._files is not None:
+            self._files.clear()
+
+    def _decide(self) -> None:
+        """Measures and sets the rate; brakes instead if the run has exploded."""
+        run, is_first = self.run, self.run.loop.training_step is None
+        self._rate.check(self._model.optimizer)
+        if not is_first and not run.losses.is_finite():
+            self._brake()
+            return
+        validation_loss, predictions = self.sample.measure()
+        train_loss = run.losses.mean()
+        if is_first:
+            train_loss = untrained_loss(validation_loss, self._training_sample)
+        is_explosion = run.brake.is_explosion(train_loss, validation_loss)
+        if is_explosion or not self._recovery.keep(run.num_decisions):
+            self._brake()
+            return
+        kernel = self.sample.final_kernel(predictions, self._final_layer)
+        run.observe(train_loss, validation_loss, predictions, kernel)
+        self._set_rate()
+        if self._files is not None:
+            num_updates = optimizers.num_updates(self._model.optimizer)
+            self._files.save(num_updates, run.state())
+
+    def _brake(self) -> None:
+        self._recovery.recover(self.run)
+        self._set_rate()
+
+    def _set_rate(self) -> None:
+        self._rate.set(self._model.optimizer, self.run.loop.learning_rate)

@@ -1,0 +1,21 @@
+"""Nested dicts, lists and tuples of arrays, as `fit` takes inputs and targets; no Keras in it."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+
+def map_structure(function: Callable[[Any], Any], structure: Any) -> Any:
+    """Returns the same nesting with a function applied to every array in it."""
+    if isinstance(structure, dict):
+        return {name: map_structure(function, v) for name, v in structure.items()}
+    if isinstance(structure, (list, tuple)):
+        return type(structure)(map_structure(function, v) for v in structure)
+    return function(structure)
+
+
+def leaves(structure: Any) -> list[Any]:
+    """Returns every array in nested dicts, lists and tuples."""
+    found: list[Any] = []
+    map_structure(found.append, structure)
+    return found

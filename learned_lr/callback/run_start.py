@@ -1,0 +1,55 @@
+"""Where the run of a fit starts: anew, where the fit before it ended, or where a backup was made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Callable
+
+import keras
+
+from learned_lr.callback.controlled_run import ControlledRun
+from learned_lr.callback.state_files import StateFiles
+
+_STATE_FOLDER = "learned_learning_rate"
+
+
+def state_files(
+    backup_dir: str | None, callbacks: Iterable[keras.callbacks.Callback]
+) -> StateFiles | None:
+    """Returns the files of a run's states, in a folder of their own beside a backup; None without one.
+
+    Args:
+      backup_dir: the backup's folder; None for that of the `BackupAndRestore` among the
+        callbacks, if there is one.
+      callbacks: those of the fit.
+    """
+    for other in callbacks:
+        if backup_dir is None and isinstance(other, keras.callbacks.BackupAndRestore):
+            backup_dir = other.backup_dir
+    return StateFiles(os.path.join(backup_dir, _STATE_FOLDER)) if backup_dir else None
+
+
+def start(
+    make_run: Callable[[], ControlledRun],
+    previous: ControlledRun | None,
+    files: StateFiles | None,
+    num_updates: int,
+) -> ControlledRun:
+    """Returns the run of a fit: the one in the files that fits the weights, or else the previous, or a new one.
+
+    Args:
+      make_run: makes a new run, as far on as the epoch that begins.
+      previous: the run that the fit may go on with; None if it may not.
+      files: the states of a run that was interrupted; None without a backup.
+      num_updates: int, the optimizer's count of updates, which comes back with the weights.
+    """
+    saved = files.load(num_updates) if files is not None and num_updates else None
+    if saved is None:
+        return make_run() if previous is None else previous
+    saved_num_updates, state = saved
+    run = make_run()
+    run.restore(state)
+    # Updates after the state was written were done, though its losses lack them.
+    run.step += num_updates - saved_num_updates
+    return run

@@ -1,0 +1,130 @@
+"""The arguments of the `fit` that is running, read off the call stack.
+
+Keras hands a callback neither its siblings nor the data, so its callers are looked at: here, and
+in no other module. Whoever relies on this is told where it fails; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+_DEFAULT_BATCH_SIZE = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class FitArguments:
+    """What a `fit` was given and keeps from its callbacks.
+
+    Attributes:
+      validation_data: held-out data: the callback's own, or those that `fit` was given, or the
+        split it made.
+      callbacks: all of its callbacks; none where it can't be seen.
+      batch_size: int, examples of a minibatch; Keras' default where it can't be told.
+    """
+
+    validation_data: Any
+    callbacks: tuple[keras.callbacks.Callback, ...] = ()
+    batch_size: int = _DEFAULT_BATCH_SIZE
+
+
+def arguments(
+    callback: keras.callbacks.Callback, validation_data: Any = None
+) -> FitArguments:
+    """Returns the arguments of the `fit` that calls one of its callbacks.
+
+    The innermost method of the callback's model is taken that has `callbacks` and
+    `validation_data`: `fit`, or a user's own version of it. It counts only if the callback is
+    among its callbacks, which it is not in a loop that calls a `CallbackList` itself, or inside
+    another callback.
+
+    Args:
+      callback: the callback that asks, from a method that Keras calls.
+      validation_data: held-out data of the callback's own, in place of those of `fit`. With
+        them, a `fit` that can't be seen is no more than a warning.
+
+    Raises:
+      ValueError: if there are no held-out data, or none that can be seen.
+    """
+    values = _locals_of_fit(callback.model)
+    callbacks = () if values is None else _callbacks(values)
+    is_seen = any(other is callback for other in callbacks)
+    if values is None or not is_seen:
+        _report(type(callback).__name__, values, callbacks, validation_data)
+        return FitArguments(validation_data)
+    if validation_data is None:
+        validation_data = values["validation_data"]
+    if validation_data is None:
+        raise ValueError(
+            "Expected held-out data to measure on, found none: give fit() "
+            "validation_data or validation_split, or the callback validation_data."
+        )
+    batch_size = _batch_size(values) or _DEFAULT_BATCH_SIZE
+    return FitArguments(validation_data, callbacks, batch_size)
+
+
+def _report(
+    name: str,
+    values: Mapping[str, Any] | None,
+    callbacks: tuple[keras.callbacks.Callback, ...],
+    validation_data: Any,
+) -> None:
+    """Says that `fit` can't be seen, and which arguments of the callback take the place of its own."""
+    found = "no fit() of its model that runs"
+    if values is not None:
+        others = ", ".join(type(other).__name__ for other in callbacks) or "none"
+        found = f"a fit() of its model whose callbacks are others: {others}"
+    found = f"Expected {name} among the callbacks of a fit(), found {found}"
+    if validation_data is None:
+        raise ValueError(
+            f"{found}. No validation data can be read there: give {name} validation_data= of "
+            "its own."
+        )
+    warnings.warn(
+        f"{found}. It goes on with its own validation_data, but can't see other callbacks that "
+        "set the learning rate, nor the folder of a BackupAndRestore (backup_dir= names it), nor "
+        "the size of a minibatch (validation_batch= sets that of the sample).",
+        stacklevel=4,
+    )
+
+
+def _locals_of_fit(model: Any) -> Mapping[str, Any] | None:
+    frame = inspect.currentframe()
+    while frame is not None:
+        values = frame.f_locals
+        is_fit = "validation_data" in values and "callbacks" in values
+        if is_fit and values.get("self") is model:
+            return values
+        frame = frame.f_back
+    return None
+
+
+def _callbacks(values: Mapping[str, Any]) -> tuple[keras.callbacks.Callback, ...]:
+    """Those of a `CallbackList`, or of a plain list, which a `fit` of the user's own may keep."""
+    callbacks = getattr(values["callbacks"], "callbacks", values["callbacks"])
+    return tuple(callbacks) if isinstance(callbacks, (list, tuple)) else ()
+
+
+def _batch_size(values: Mapping[str, Any]) -> int | None:
+    size = None
+    if "epoch_iterator" in values:  # Keras 3.
+        adapter = getattr(values["epoch_iterator"], "data_adapter", None)
+        size = getattr(adapter, "batch_size", None)
+    elif "data_handler" in values:
+        adapter = getattr(values["data_handler"], "_adapter", None)
+        size = adapter.batch_size() if adapter is not None else None
+    return _static_batch_size(values.get("x")) if size is None else size
+
+
+def _static_batch_size(data: Any) -> int | None:
+    """The batch dimension a tf.data pipeline declares; None where it doesn't."""
+    spec = getattr(data, "element_spec", None)
+    while isinstance(spec, (tuple, list, dict)) and spec:
+        spec = next(iter(spec.values())) if isinstance(spec, dict) else spec[0]
+    shape = getattr(spec, "shape", None)
+    return shape[0] if shape is not None and shape.rank else None

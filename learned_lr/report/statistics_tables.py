@@ -1,0 +1,89 @@
+"""An evaluation's statistics as a table: every schedule against the reference."""
+
+from __future__ import annotations
+
+import math
+
+from learned_lr.report.blocks import Bold, Table
+from learned_lr.report.evaluations import METRICS, Evaluation
+
+_P_NAMES = {
+    "p_student": "p",
+    "p_welch": "p Welch",
+    "p_paired": "p paired",
+    "p_student_holm": "p Holm",
+}
+_COMPARISON = ("difference [95%]", "g", *_P_NAMES.values())
+_MEAN_NOTE = "Mean (standard deviation) over seeds."
+_NOTE = (
+    f"{_MEAN_NOTE} * better, † worse at p < 0.05 in the two-sample t-test, the paper's; "
+    "Welch: without equal variances; paired: run by run on the same seeds; Holm: the "
+    "paper's test corrected for all comparisons of both metrics; difference: mean with "
+    "bootstrap 95% interval; g: Hedges' effect size."
+)
+_UNKNOWN = "–"
+
+
+def statistics_table(
+    evaluation: Evaluation, metric: str, is_explained: bool = True
+) -> Table:
+    """Returns the table of a metric, the reference in bold.
+
+    Without `statistics.csv` it has the means of the runs alone.
+
+    Args:
+      evaluation: an evaluation with at least one run.
+      metric: 'test_loss' or 'test_accuracy'.
+      is_explained: whether it says what its columns are, and what made it; where tables
+        stand together, one of them says it for all.
+    """
+    run, label, reference = evaluation.run, METRICS[metric], evaluation.reference
+    is_compared = len(evaluation.statistics) > 0
+    rows, values = [], []
+    for name in evaluation.names:
+        cells = [name, str(len(evaluation.of(name)))]
+        cells += _cells(evaluation, metric, name, is_compared)
+        known = evaluation.statistic(metric, name)
+        values.append(known or {"metric": metric, "schedule": name})
+        is_bold = is_compared and name == reference
+        rows.append([Bold(cell) for cell in cells] if is_bold else cells)
+    against = f", against {reference}" if is_compared else ""
+    note = _NOTE if is_compared else _MEAN_NOTE
+    return Table(
+        f"{run.slug}_{metric}",
+        f"{label.capitalize()} on {run.task}{against}",
+        ["schedule", "n", label, *(_COMPARISON if is_compared else ())],
+        rows,
+        values,
+        note if is_explained else "",
+        [run] if is_explained else [],
+    )
+
+
+def _cells(evaluation, metric, name, is_compared):
+    row = evaluation.statistic(metric, name)
+    blank = [""] * len(_COMPARISON) if is_compared else []
+    if not row:
+        sample = evaluation.of(name)[metric]
+        return [_mean(sample.mean(), sample.std(ddof=1)), *blank]
+    mean = _mean(row["mean"], row["standard_deviation"])
+    mean += evaluation.mark(metric, name)
+    if name == evaluation.reference:
+        return [mean, *blank]
+    low, high = row["difference_low"], row["difference_high"]
+    interval = "" if math.isnan(low) else f" [{low:+.4f}, {high:+.4f}]"
+    return [
+        mean,
+        _number(row["difference"], "+.4f") + interval,
+        _number(row.get("effect_size", math.nan), "+.2f"),
+        *(_number(row.get(test, math.nan), ".2g") for test in _P_NAMES),
+    ]
+
+
+def _mean(mean, deviation):
+    text = _number(mean, ".4f")
+    return text if math.isnan(deviation) else f"{text} ({deviation:.4f})"
+
+
+def _number(value, form):
+    return _UNKNOWN if math.isnan(value) else format(value, form)

@@ -1,0 +1,49 @@
+"""The optimizer's variables, its count of updates, and its rate."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from learned_lr.callback import backends, optimizers
+
+
+@pytest.fixture
+def trained(digits, compiled):
+    """A model after three updates."""
+    model = compiled()
+    model.fit(*digits[:2], batch_size=32, steps_per_epoch=3, verbose=0)
+    return model
+
+
+def test_updates_are_counted(trained):
+    assert optimizers.num_updates(trained.optimizer) == 3
+
+
+def test_variables_leave_out_the_count(trained):
+    variables = optimizers.variables(trained.optimizer)
+    assert all(v is not trained.optimizer.iterations for v in variables)
+    # Two moments of Adam for each weight; others are scalars, such as the rate.
+    shapes = sorted(tuple(v.shape) for v in variables if len(v.shape))
+    assert shapes == sorted(2 * [tuple(w.shape) for w in trained.trainable_variables])
+
+
+@pytest.mark.skipif(not backends.IS_KERAS_2, reason="only in Keras 2")
+def test_variables_of_a_legacy_optimizer(digits, compiled):
+    model = compiled(optimizer=keras.optimizers.legacy.SGD(0.1, momentum=0.9))
+    model.fit(*digits[:2], batch_size=32, steps_per_epoch=2, verbose=0)
+    assert optimizers.num_updates(model.optimizer) == 2
+    assert len(optimizers.variables(model.optimizer)) == 4
+
+
+def test_owned_rate():
+    optimizer, rate = keras.optimizers.SGD(0.5), optimizers.OwnedRate()
+    rate.check(optimizer)  # Nothing was set, so nothing is claimed.
+    rate.set(optimizer, 1e-3)
+    found = float(backends.to_numpy(optimizer.learning_rate))
+    assert found == np.float32(1e-3)
+    rate.check(optimizer)
+    optimizer.learning_rate = 0.25
+    with pytest.raises(ValueError, match="rate 0.001 that Learned.* found 0.25"):
+        rate.check(optimizer)

@@ -1,0 +1,77 @@
+"""The way back from an explosion, and the end after three."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+from learned_lr.callback.brake import SafetyBrake
+from learned_lr.callback.controlled_run import ControlledRun
+from learned_lr.callback.recovery import Recovery
+from learned_lr.control.control_loop import ControlLoop
+
+
+def _run():
+    run = ControlledRun(ControlLoop("default", 100), SafetyBrake())
+    run.observe(2.0, 2.0, np.full((4, 10), 0.1), np.ones((3, 10)))
+    return run
+
+
+def _fill(model, value):
+    model.set_weights([np.full_like(w, value) for w in model.get_weights()])
+
+
+def _values(model):
+    (value,) = {float(v) for w in model.get_weights() for v in w.ravel()}
+    return value
+
+
+def test_copies_every_fifth_decision_and_only_good_weights(compiled):
+    model, run = compiled(), _run()
+    _fill(model, 0.5)
+    recovery = Recovery(model)
+    # The decisions before; the value then; whether it is good; the value to go back to.
+    for num_decisions, value, is_good, expected in [
+        (0, 1.0, True, 0.5),
+        (4, 2.0, True, 0.5),
+        (5, 3.0, True, 3.0),
+        (6, 4.0, True, 3.0),
+        (10, np.nan, False, 3.0),
+        (15, 6.0, True, 6.0),
+    ]:
+        _fill(model, value)
+        assert recovery.keep(num_decisions) == is_good
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            recovery.recover(run)
+        assert _values(model) == expected
+
+
+def test_weights_to_start_from_must_be_good(compiled):
+    model = compiled()
+    _fill(model, np.nan)
+    with pytest.raises(ValueError, match="finite weights to train"):
+        Recovery(model)
+
+
+def test_rate_is_cut_and_the_third_time_ends_it(compiled):
+    model, run = compiled(), _run()
+    model.stop_training = False
+    recovery, rates = Recovery(model), [run.loop.learning_rate]
+    run.step = 12
+    with pytest.warns(UserWarning, match="exploded at training step 12 with"):
+        recovery.recover(run)
+    rates.append(run.loop.learning_rate)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # It says so once.
+        recovery.recover(run)
+    rates.append(run.loop.learning_rate)
+    assert not model.stop_training
+    with pytest.warns(UserWarning, match="Training stops: the loss exploded 3 times"):
+        recovery.recover(run)
+    rates.append(run.loop.learning_rate)
+    assert model.stop_training
+    np.testing.assert_allclose(np.divide(rates[1:], rates[:-1]), 0.1)
+    assert (run.num_explosions, run.num_explosions_in_a_row) == (3, 3)

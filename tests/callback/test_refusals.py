@@ -1,0 +1,106 @@
+"""Optimizers and callbacks beside which the rate can't be controlled."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from learned_lr import LearnedLearningRate
+from learned_lr.callback import refusals
+
+
+def _fit(model, digits, *callbacks):
+    x, y, *validation = digits
+    model.fit(
+        x,
+        y,
+        epochs=3,
+        batch_size=64,
+        verbose=0,
+        validation_data=tuple(validation),
+        callbacks=list(callbacks),
+    )
+
+
+def _quiet():
+    return LearnedLearningRate(verbose=0)
+
+
+def test_plain_rates_pass():
+    refusals.check_plain_rate(keras.optimizers.Adam(1e-3))
+    refusals.check_plain_rate(keras.optimizers.SGD(0.1, momentum=0.9))
+
+
+def test_schedules_are_refused():
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 100)
+    with pytest.raises(ValueError, match="found a schedule in SGD"):
+        refusals.check_plain_rate(keras.optimizers.SGD(schedule))
+
+
+def test_plain_rate_inside_a_loss_scaling_optimizer():
+    module = getattr(keras, "mixed_precision", None)
+    wrapper = getattr(module, "LossScaleOptimizer", None)
+    wrapper = wrapper or keras.optimizers.LossScaleOptimizer
+    refusals.check_plain_rate(wrapper(keras.optimizers.Adam(1e-3)))
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 100)
+    with pytest.raises(ValueError, match="found a schedule in Adam"):
+        refusals.check_plain_rate(wrapper(keras.optimizers.Adam(schedule)))
+
+
+def test_missing_optimizer_is_named():
+    with pytest.raises(ValueError, match="found one without an optimizer"):
+        refusals.check_plain_rate(None)
+
+
+def test_rivals():
+    class Own(keras.callbacks.Callback):
+        pass
+
+    own, stopping = Own(), keras.callbacks.EarlyStopping()
+    refusals.check_rivals(own, [own, stopping])
+    refusals.check_rivals(own, [])
+    with pytest.raises(ValueError, match="found Own as well"):
+        refusals.check_rivals(own, [own, Own()])
+    with pytest.raises(ValueError, match="found ReduceLROnPlateau as well"):
+        refusals.check_rivals(own, [keras.callbacks.ReduceLROnPlateau(), own])
+
+
+def test_optimizer_with_a_schedule(digits, compiled):
+    schedule = keras.optimizers.schedules.ExponentialDecay(1e-3, 10, 0.9)
+    model = compiled(optimizer=keras.optimizers.Adam(schedule))
+    before = model.get_weights()
+    with pytest.raises(
+        ValueError, match="found a schedule in Adam: compile it without"
+    ):
+        _fit(model, digits, _quiet())
+    for expected, found in zip(before, model.get_weights()):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: keras.callbacks.ReduceLROnPlateau(),
+        lambda: keras.callbacks.LearningRateScheduler(lambda epoch: 1e-3),
+        lambda: LearnedLearningRate(verbose=0),
+    ],
+    ids=["ReduceLROnPlateau", "LearningRateScheduler", "LearnedLearningRate"],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_two_callbacks_that_set_the_rate(digits, compiled, make, is_first):
+    callbacks = [_quiet(), make()] if is_first else [make(), _quiet()]
+    name = type(callbacks[is_first]).__name__
+    with pytest.raises(ValueError, match=f"found {name} as well: remove one"):
+        _fit(compiled(), digits, *callbacks)
+
+
+class _HomeMade(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch:
+            self.model.optimizer.learning_rate = 0.5
+
+
+def test_home_made_callback_that_sets_the_rate(digits, compiled):
+    with pytest.raises(ValueError, match="found 0.5: something else sets it, too"):
+        _fit(compiled(), digits, _quiet(), _HomeMade())

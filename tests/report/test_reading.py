@@ -1,0 +1,65 @@
+"""Run directories are told apart by what they hold."""
+
+from __future__ import annotations
+
+import pytest
+from hand_made_runs import make_evaluate, make_sweep, make_train
+
+from learned_lr.report.reading import Run, find_runs
+
+
+def _jobs(root_dir):
+    return {run.name: run.job for run in find_runs(str(root_dir))}
+
+
+@pytest.mark.parametrize("name", ["train/toy/run", "copied/toy/run", "run"])
+@pytest.mark.parametrize("command", ["python -m learned_lr.train", "python own.py"])
+def test_training_with_an_evaluation_is_a_training(tmp_path, name, command):
+    make_train(tmp_path / name, command=command)
+    assert _jobs(tmp_path) == {name: "train"}
+
+
+def test_evaluation_is_an_evaluation_wherever_it_is(tmp_path):
+    names = ["copied/run", "evaluate/toy/run"]
+    for name in names:
+        make_evaluate(tmp_path / name)
+    assert _jobs(tmp_path) == dict.fromkeys(names, "evaluate")
+
+
+def test_point_of_a_sweep_is_of_its_job(tmp_path):
+    sweep = make_sweep(tmp_path / "sweep" / "toy" / "run")
+    command = "python -m learned_lr.sweep"
+    make_train(sweep / "points" / "0", command=command)
+    make_train(sweep / "points" / "1", with_evaluation=False, command=command)
+    make_evaluate(sweep / "points" / "2", command=command)
+    assert _jobs(tmp_path) == {
+        "sweep/toy/run": "sweep",
+        "sweep/toy/run/points/0": "train",
+        "sweep/toy/run/points/1": "train",
+        "sweep/toy/run/points/2": "evaluate",
+    }
+
+
+def test_training_killed_before_its_first_iteration_is_known_by_its_command(tmp_path):
+    path = make_train(
+        tmp_path / "copied" / "run",
+        with_evaluation=False,
+        command="python -m learned_lr.train --gin_file=toy.gin",
+    )
+    (path / "iterations.csv").unlink()
+    assert _jobs(tmp_path) == {"copied/run": "train"}
+
+
+def test_problem_is_noted_once_and_in_one_line():
+    run = Run("path", "name")
+    for _ in range(2):
+        run.note("table.csv has no run of a\nb")
+    assert run.problems == ["table.csv has no run of a b"]
+
+
+def test_table_without_demands_keeps_all_columns_as_text(tmp_path):
+    make_sweep(tmp_path / "sweep")
+    (run,) = find_runs(str(tmp_path))
+    table = run.read_table("sweep.csv", ())
+    assert list(table.columns) == ["point", "seed", "status"]
+    assert table.to_numpy().tolist() == [["0", "0", "finished"], ["1", "1", "finished"]]
