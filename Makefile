@@ -55,9 +55,8 @@ lint: setup
 	$(RUFF) check .
 	$(VENV_PYTHON) -m mypy
 
-# Files are dealt out whole, since a file's tests share what takes long to build, and in their own order.
 NUM_TEST_WORKERS ?= 2
-PYTEST := $(VENV_PYTHON) -m pytest -n $(NUM_TEST_WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST := $(VENV_PYTHON) -m pytest -n $(NUM_TEST_WORKERS)
 
 test: lint
 	$(PYTEST)

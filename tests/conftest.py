@@ -3,7 +3,10 @@
 import gc
 import importlib.util
 import os
+import pathlib
 import signal
+
+import pytest
 
 # A shell's background job ignores Ctrl-C, and so would all its children: the tests of
 # interrupted jobs need it heard.
@@ -21,6 +24,14 @@ gc.disable()
 pytest_plugins = ["toy_jobs"] if importlib.util.find_spec("tf_agents") else []
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk():
+    """`os.fsync` without its wait, here and not in commands: no test loses power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 def pytest_collection_finish():
     """All is imported."""
     gc.freeze()
@@ -28,6 +39,24 @@ def pytest_collection_finish():
 
 
 def pytest_collection_modifyitems(config, items):
-    """The smoke tests first where files are dealt out to workers: these then end together."""
+    """The smoke tests first where tests run side by side: the workers then end together."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: item.get_closest_marker("smoke") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Deals out whole folders, whose tests share what takes seconds to build; of tests/smoke, files.
+
+    tests/report reads what tests/jobs has run.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Folders(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            path = pathlib.PurePosixPath(nodeid.partition("::")[0])
+            folder = path.parent.name
+            return {"smoke": str(path), "report": "jobs"}.get(folder, folder)
+
+    config.option.loadscopereorder = False
+    return Folders(config, log)
