@@ -13,6 +13,8 @@ import numpy as np
 
 from learned_lr.control.observations import Measurement
 
+# Trainees that a process keeps. A small one takes about 40 MB, most of it its graph: 6 GB.
+MAX_TRAINEES = 144
 # Columns of a trajectory: one row for the untrained network, then one an interval.
 TRAJECTORY_COLUMNS = (
     "trainee_step",
@@ -138,9 +140,12 @@ class EpisodeRecorder:
         )
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=MAX_TRAINEES)
 def trainee_for(task):
-    """Returns the task's trainee, built once a process: its graph is traced only once."""
+    """Returns the task's trainee, built once a process: its graph is traced only once.
+
+    The one that was asked for longest ago is let go when there are too many.
+    """
     return task.make_trainee()
 
 
