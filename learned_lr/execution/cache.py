@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from learned_lr.execution.run_directory import RunDirectory
@@ -21,6 +21,7 @@ def map_episodes(
     names: Sequence[str],
     kind: type,
     on_episode: Callable[[int, Any], None] = lambda index, episode: None,
+    keys: Sequence[Hashable] | None = None,
 ) -> list[Any]:
     """Runs pure functions that return episodes, or reads what an earlier run left.
 
@@ -32,6 +33,7 @@ def map_episodes(
       names: the file name of each result, under `episodes/`, without ending.
       kind: a class with `to_bytes` and `from_bytes`.
       on_episode: called with (index, episode) for each, as they come.
+      keys: as of `Workers.map`, one a call.
 
     Returns:
       The episodes, in the order of the calls.
@@ -42,7 +44,12 @@ def map_episodes(
         if result is not None:
             on_episode(index, result)
     missing = [index for index, result in enumerate(results) if result is None]
-    for position, result in workers.map(function, [calls[i] for i in missing]):
+    found = workers.map(
+        function,
+        [calls[i] for i in missing],
+        None if keys is None else [keys[i] for i in missing],
+    )
+    for position, result in found:
         index = missing[position]
         run.write(files[index], result.to_bytes())
         results[index] = result

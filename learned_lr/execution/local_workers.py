@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import itertools
 import multiprocessing
 import os
 import threading
@@ -30,19 +31,22 @@ class LocalWorkers:
             num_workers = len(os.sched_getaffinity(0))
         self._num_threads = config.num_threads
         self._executors = [None] * num_workers
+        # The keys of the calls that each has had.
+        self._keys = [set() for _ in range(num_workers)]
 
     @property
     def num_workers(self):
         return len(self._executors)
 
-    def map(self, function, arguments):
+    def map(self, function, arguments, keys=None):
         waiting = list(range(len(arguments)))
         attempts = [0] * len(arguments)
         running = {}
         while waiting or running:
             idle = [slot for slot in range(self.num_workers) if slot not in running]
             for slot in idle[: len(waiting)]:
-                index = waiting.pop(0)
+                index = self._next_index(slot, waiting, keys)
+                waiting.remove(index)
                 attempts[index] += 1
                 running[slot] = (index, self._submit(slot, function, arguments[index]))
             concurrent.futures.wait(
@@ -59,11 +63,23 @@ class LocalWorkers:
                         self._stop(slot)
                 except BrokenProcessPool as error:
                     self._executors[slot] = None
+                    self._keys[slot].clear()
                     if attempts[index] == MAX_ATTEMPTS:
                         raise death_of_work(function, index) from error
                     waiting.insert(0, index)
                     continue
                 yield index, result
+
+    def _next_index(self, slot, waiting, keys):
+        """The first call that the worker has built for, else that none has, else the first."""
+        if keys is None:
+            return waiting[0]
+        built = set().union(*self._keys)
+        own = (index for index in waiting if keys[index] in self._keys[slot])
+        new = (index for index in waiting if keys[index] not in built)
+        index = next(itertools.chain(own, new, waiting))
+        self._keys[slot].add(keys[index])
+        return index
 
     def stop(self):
         for slot in range(self.num_workers):
@@ -71,6 +87,7 @@ class LocalWorkers:
 
     def _stop(self, slot):
         executor = self._executors[slot]
+        self._keys[slot].clear()
         if executor is None:
             return
         processes = list((executor._processes or {}).values())

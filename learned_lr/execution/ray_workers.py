@@ -81,7 +81,7 @@ class RayWorkers:
     def num_workers(self):
         return len(self._workers)
 
-    def map(self, function, arguments):
+    def map(self, function, arguments, keys=None):  # Workers come and go: no keys.
         ray = self._connect()
         waiting = list(range(len(arguments)))
         # For each piece of work the nodes on which it took a worker down.

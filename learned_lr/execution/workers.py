@@ -5,7 +5,7 @@ Retry, worker loss and order of finishing are settled in the two engines, and no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 from learned_lr.execution import local_workers, ray_workers
@@ -49,20 +49,25 @@ class Workers:
         self.stop()
 
     def map(
-        self, function: Callable[..., Any], arguments: Sequence[tuple]
+        self,
+        function: Callable[..., Any],
+        arguments: Sequence[tuple],
+        keys: Sequence[Hashable] | None = None,
     ) -> Iterator[tuple[int, Any]]:
         """Yields (index, function(*arguments[index])) as they finish.
 
         Args:
           function: a pure function, importable by name.
           arguments: a tuple of picklable arguments for each call.
+          keys: names what a call builds that is kept, one a call: a local worker gets
+            calls whose key it has had, as long as there are any. None for no preference.
 
         Raises:
           WorkerError: when a call has taken its worker down three times.
           Exception: what a call raised; a pure function would raise it again.
         """
         if self._engine:
-            yield from self._engine.map(function, arguments)
+            yield from self._engine.map(function, arguments, keys)
             return
         for index, call in enumerate(arguments):
             yield index, function(*call)

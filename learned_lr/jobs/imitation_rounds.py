@@ -127,6 +127,7 @@ class Rounds:
             [f"round_{number:02d}_{name}" for name in drawn],
             imitation.LabelledEpisodes,
             lambda index, items: bar.update(),
+            drawn,
         )
         for name, items in zip(drawn, found):
             self._labelled.setdefault(name, []).append(items)
@@ -153,6 +154,7 @@ class Rounds:
             [f"greedy_{number:02d}_{name}" for name in names],
             episode_groups.EpisodeGroup,
             lambda index, group: bar.update(),
+            names,
         )
         means = []
         for name, group in zip(names, groups):

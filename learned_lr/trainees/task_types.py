@@ -8,6 +8,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Callable
 
+from learned_lr.trainees import task_fields
+
 INPUT_SCALINGS = ("unit", "standardized")
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -71,19 +73,19 @@ class Task:
     file: str | None = None
 
     def __post_init__(self):
-        _check_budget(self)
+        task_fields.check_budget(self)
         for field in ("batch_size", "validation_batch_size", "pooling"):
-            _check_positive(self, field)
+            task_fields.check_positive(self, field)
         for field in ("num_train_images", "num_validation_images", "width"):
             if getattr(self, field) is not None:
-                _check_positive(self, field)
-        _check_choice(self, "input_scaling", INPUT_SCALINGS)
-        _check_choice(self, "precision", PRECISIONS)
-        _check_choice(self, "predictions", PREDICTIONS)
+                task_fields.check_positive(self, field)
+        task_fields.check_choice(self, "input_scaling", INPUT_SCALINGS)
+        task_fields.check_choice(self, "precision", PRECISIONS)
+        task_fields.check_choice(self, "predictions", PREDICTIONS)
         for field in ("label_noise", "weight_decay"):
-            _check_fraction(self, field)
+            task_fields.check_fraction(self, field)
         if not callable(self.optimizer):
-            _check_choice(self, "optimizer", OPTIMIZERS)
+            task_fields.check_choice(self, "optimizer", OPTIMIZERS)
 
     @property
     def num_decisions(self) -> int:
@@ -133,8 +135,8 @@ class QuadraticTask:
     file: str | None = None
 
     def __post_init__(self):
-        _check_budget(self)
-        _check_positive(self, "num_dimensions")
+        task_fields.check_budget(self)
+        task_fields.check_positive(self, "num_dimensions")
 
     @property
     def num_decisions(self) -> int:
@@ -146,38 +148,3 @@ class QuadraticTask:
         from learned_lr.trainees import quadratic
 
         return quadratic.QuadraticTrainee(self)
-
-
-def _check_positive(task, field):
-    value = getattr(task, field)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(
-            f"Expected task.{field} to be an integer >= 1, found {value!r}."
-        )
-
-
-def _check_choice(task, field, choices):
-    value = getattr(task, field)
-    if value not in choices:
-        raise ValueError(
-            f"Expected task.{field} to be one of {list(choices)}, found {value!r}."
-        )
-
-
-def _check_fraction(task, field):
-    value = getattr(task, field)
-    if not 0 <= value <= 1:
-        raise ValueError(f"Expected task.{field} in [0, 1], found {value!r}.")
-
-
-def _check_budget(task):
-    _check_positive(task, "num_trainee_steps")
-    _check_positive(task, "trainee_steps_per_action")
-    steps, interval = task.num_trainee_steps, task.trainee_steps_per_action
-    if steps % interval:
-        divisors = [d for d in range(1, steps + 1) if steps % d == 0]
-        nearest = min(divisors, key=lambda d: abs(d - interval))
-        raise ValueError(
-            "Expected task.trainee_steps_per_action to divide task.num_trainee_steps = "
-            f"{steps}, found {interval}; the nearest that does is {nearest}."
-        )

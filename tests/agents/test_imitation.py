@@ -131,7 +131,9 @@ SPEC = ControllerSpec(
     trainee_steps_per_action=10,
     num_trainee_steps=60,
 )
-CONFIG = ImitationConfig(num_units=8, num_fitting_steps=300, too_high_weight=1.0)
+CONFIG = ImitationConfig(
+    num_units=8, num_fitting_steps=300, learning_rate=0.01, too_high_weight=1.0
+)
 
 
 def _item(observations, teacher_actions):

@@ -58,6 +58,31 @@ def test_results_carry_their_index_whatever_finishes_first():
     assert len(set(pids)) <= 2 and os.getpid() not in pids
 
 
+def test_calls_of_a_key_go_to_the_worker_that_had_it():
+    engine = local_workers.LocalWorkers(WorkersConfig(num_workers=2), is_fresh=False)
+    # None has had any: in order.
+    assert engine._next_index(0, [0, 1, 2], "abc") == 0
+    assert engine._next_index(1, [1, 2], "abc") == 1
+    assert engine._next_index(0, [2], "abc") == 2
+    # Its own first, then what nobody has had, then another's.
+    assert engine._next_index(1, [0, 1, 2, 3], "cabd") == 2
+    assert engine._next_index(1, [0, 1, 3], "cabd") == 3
+    assert engine._next_index(1, [0, 1], "cabd") == 0
+    engine.stop()
+    # New processes have had nothing.
+    assert engine._next_index(0, [0, 1], "zb") == 0
+    assert engine._next_index(1, [0, 1], "zb") == 1
+    assert engine._next_index(1, [0, 1], None) == 0
+
+
+def test_results_with_keys():
+    calls = [(number,) for number in range(5)]
+    with Workers(WorkersConfig(num_workers=2)) as workers:
+        for keys in ("aabbc", "cbbaa"):
+            found = workers.map(worker_functions.square, calls, keys)
+            assert sorted(found) == [(0, 0), (1, 1), (2, 4), (3, 9), (4, 16)]
+
+
 def test_worker_that_dies_once_is_replaced(tmp_path):
     marker = str(tmp_path / "marker")
     with Workers(WorkersConfig(num_workers=1)) as workers:

@@ -181,3 +181,30 @@ def test_bfloat16_arithmetic_on_float32_weights(trainee, tiny_task):
     np.testing.assert_allclose(rows[1], rows[0], rtol=2e-2)
     assert rows[0] != rows[1]
     assert tf.keras.mixed_precision.global_policy().name == "float32"
+
+
+@pytest.mark.parametrize(
+    ("values", "scale", "decay"),
+    [
+        ({"optimizer": "adam"}, 1.0, 0.0),
+        ({"optimizer": "adamw", "weight_decay": 0.25}, 1.0, 0.25),
+        ({"optimizer": "rmsprop"}, 1 / math.sqrt(0.1), 0.0),
+    ],
+)
+def test_the_first_step_of_an_optimizer_by_hand(
+    tiny_task, tiny_data, values, scale, decay
+):
+    budget = {"num_trainee_steps": 2, "trainee_steps_per_action": 1}
+    task = tiny_task(model="logistic", width=None, batch_size=40, **budget, **values)
+    trainee = task.make_trainee()
+    trainee.reset(0)
+    kernel, bias = trainee.model.get_weights()
+    inputs = tiny_data.train_images.reshape(40, 16) / 255
+    _, probabilities = _losses(inputs @ kernel + bias, tiny_data.train_labels)
+    gradient = inputs.T @ (probabilities - np.eye(3)[tiny_data.train_labels]) / 40
+    assert np.abs(gradient).min() > 1e-4
+    trainee.train(0.1)
+    # Moments of one gradient leave its sign; RMSprop's mean of squares starts at a tenth.
+    expected = kernel - 0.1 * (decay * kernel + scale * np.sign(gradient))
+    found = trainee.model.get_weights()[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-4)
