@@ -82,7 +82,7 @@ def run_path(root_dir: str, job_name: str, gin_files: list[str]) -> str:
 
     A sweep that binds no task, but leaves it to its points, is filed under their job.
     """
-    names = [_bound("task.name") or _bound("sweep.job")]
+    names = [_bound("task.name") or _bound("family.name") or _bound("sweep.job")]
     if names == [None]:
         names = [_bound("task.dataset"), _bound("task.model")]
     task = "_".join(re.sub(r"\W+", "_", str(name)) for name in names)

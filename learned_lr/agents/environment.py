@@ -11,6 +11,7 @@ from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
 import gin
+from learned_lr.control import base_schedules
 from learned_lr.control.actions import LearningRateScaling
 from learned_lr.control.observations import (
     FEATURES,
@@ -34,12 +35,15 @@ class EnvironmentConfig:
       transform: 'raw', 'log' or 'relative', see `ObservationSpec`.
       reward: 'validation_loss', minus the validation loss (the paper's), or
         'log_validation_loss', minus its logarithm.
-      initial_learning_rate: the rate that the first decision scales.
+      initial_learning_rate: the rate that the first decision scales; with a base schedule,
+        the level.
       max_scale: the largest factor of one decision.
       min_learning_rate: lower bound of the learning rate.
       max_learning_rate: upper bound of the learning rate.
       act_before_first_interval: True, the untrained network is observed and the first
         decision scales the initial rate; False, the first interval runs at it.
+      base_schedule: what decisions scale, `@base_schedule()` in gin; None for the rate
+        itself, the paper's action.
     """
 
     features: tuple[str, ...] = FEATURES + ("progress",)
@@ -50,6 +54,7 @@ class EnvironmentConfig:
     min_learning_rate: float = 1e-7
     max_learning_rate: float = 1.0
     act_before_first_interval: bool = True
+    base_schedule: base_schedules.BaseSchedule | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "features", tuple(self.features))
@@ -95,15 +100,27 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
 
     Each episode has a seed of its own: `seed(n)` makes the next episode use `n`, and the
     ones after it n + 1, n + 2, ...
+
+    Attributes:
+      level: float, what the latest action left the learning rate at, or, with a base
+        schedule, what that multiplies.
     """
 
-    def __init__(self, task, config: EnvironmentConfig | None = None, seed: int = 0):
+    def __init__(
+        self,
+        task,
+        config: EnvironmentConfig | None = None,
+        seed: int = 0,
+        rate_multiplier: float = 1.0,
+    ):
         """Builds the trainee, or takes the one this process has for the task.
 
         Args:
           task: a task.
           config: what is observed, done and earned.
           seed: the seed of the first episode.
+          rate_multiplier: float > 0, the network trains at the agent's rates times this,
+            which the agent isn't told: the same task then asks for other rates.
         """
         super().__init__(handle_auto_reset=True)
         self.task = task
@@ -126,6 +143,8 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
         )
         self._next_seed = seed
         self._recorder = None
+        self.level = float(self.config.initial_learning_rate)
+        self._rate_multiplier = rate_multiplier
 
     def observation_spec(self):
         """The bounds of each feature, in the order of `config.features`."""
@@ -158,17 +177,15 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
         self._recorder = episodes.EpisodeRecorder(self._next_seed)
         self._next_seed += 1
         self._num_steps = 0
-        self._learning_rate = float(self.config.initial_learning_rate)
+        self.level = float(self.config.initial_learning_rate)
         self._measurement = self._trainee.measure()
-        self._builder.start(self._measurement, self._learning_rate)
+        self._builder.start(self._measurement, self.level)
         if not self.config.act_before_first_interval:
             self._run_interval()
         return ts.restart(self._observation())
 
     def _step(self, action):
-        self._learning_rate = self._scaling.next_learning_rate(
-            self._learning_rate, action
-        )
+        self.level = self._scaling.next_learning_rate(self.level, action)
         self._run_interval()
         reward = np.float32(self._reward_of(self._measurement.validation_loss))
         if self._num_steps >= self.task.num_trainee_steps:
@@ -176,15 +193,25 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
         return ts.transition(self._observation(), reward)
 
     def _run_interval(self):
+        interval = self.task.trainee_steps_per_action
+        rates = self._rate_multiplier * base_schedules.rates_from(
+            self.config.base_schedule,
+            self.level,
+            self._num_steps,
+            interval,
+            self.task.num_trainee_steps,
+        )
         if self._num_steps == 0:
-            self._recorder.add(0, self._learning_rate, self._measurement)
-        self._measurement = self._trainee.train(self._learning_rate)
-        self._num_steps += self.task.trainee_steps_per_action
-        self._recorder.add(self._num_steps, self._learning_rate, self._measurement)
+            self._recorder.add(0, float(np.ravel(rates)[0]), self._measurement)
+        self._measurement = self._trainee.train(rates)
+        self._num_steps += interval
+        last_rate = float(np.ravel(rates)[-1])
+        self._recorder.add(self._num_steps, last_rate, self._measurement)
 
     def _observation(self):
-        progress = self._num_steps / self.task.num_trainee_steps
-        return self._builder.build(self._measurement, self._learning_rate, progress)
+        num_steps = self.task.num_trainee_steps
+        progress = self._num_steps / num_steps
+        return self._builder.build(self._measurement, self.level, progress, num_steps)
 
     def _reward_of(self, validation_loss):
         if self.config.reward == "log_validation_loss":

@@ -211,6 +211,7 @@ class PPOTrainer:
             act_before_first_interval=self._environment_config.act_before_first_interval,
             source_tasks=(self._task.name,),
             provenance=provenance or {},
+            base_schedule=self._environment_config.base_schedule,
         )
         return Controller(spec, self._weights())
 

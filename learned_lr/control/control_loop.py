@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from learned_lr.control import base_schedules
 from learned_lr.control.controller import Controller
 from learned_lr.control.measurements import MeasurementBuilder
 from learned_lr.control.observations import Measurement, ObservationBuilder
@@ -36,11 +37,14 @@ class ControlLoop:
           if loop.is_due(step + 1):
               learning_rate = loop.observe(mean_loss, validation_loss, probabilities, kernel)
 
+    A controller with a base schedule moves the rate at every step: `loop.rate_at(step)` is that of any step until the
+    next decision. `observe`, `decide` and `brake` return that of the step they come before.
+
     Attributes:
       controller: the `Controller`.
       num_training_steps: int, minibatch updates of the whole run.
       control_interval: int, minibatch updates between two decisions.
-      learning_rate: float, the rate now in force.
+      level: float, what decisions move: the learning rate, or what the controller's base schedule scales.
       training_step: int, the step of the latest decision; None before the first.
     """
 
@@ -62,10 +66,11 @@ class ControlLoop:
           control_interval: int > 0, updates between two decisions; None scales the
             controller's own interval to the length of this run, so that there are as many
             decisions as in its training.
-          initial_learning_rate: float > 0, the rate the first decision scales; None for the
+          initial_learning_rate: float > 0, the level the first decision scales; None for the
             controller's own.
-          min_learning_rate: float > 0, a lower bound; None for the controller's own.
-          max_learning_rate: float > 0, an upper bound; None for the controller's own.
+          min_learning_rate: float > 0, a lower bound of the level; None for the controller's
+            own.
+          max_learning_rate: float > 0, an upper bound of it; None for the controller's own.
           num_normalizer_decisions: int, after so many decisions the normaliser's mean and
             variance become those of the observations of this run so far; 0 leaves the
             normaliser as it was trained.
@@ -87,7 +92,7 @@ class ControlLoop:
             low, high = self.scaling.min_learning_rate, self.scaling.max_learning_rate
             rate = min(max(spec.initial_learning_rate, low), high)
         _check_rate("initial_learning_rate", rate, self.scaling)
-        self.initial_learning_rate = self.learning_rate = float(rate)
+        self.initial_learning_rate = self.level = float(rate)
         self.set_length(num_training_steps, control_interval)
         self.training_step: int | None = None
         self._measurements = MeasurementBuilder(spec.observation.features)
@@ -95,7 +100,7 @@ class ControlLoop:
         self._state = controller.initial_state()
         self._num_normalizer_decisions = num_normalizer_decisions
         self._observations: list[np.ndarray] = []
-        self._rows: list[tuple[int, float]] = []
+        self._rows: list[tuple[int, float, int]] = []  # Step, level, length.
 
     def set_length(
         self, num_training_steps: int, control_interval: int | None = None
@@ -118,10 +123,18 @@ class ControlLoop:
         """
         if not self._rows:
             raise ValueError("Expected a decision before schedule, found none.")
-        rates = {}
-        for step, rate in self._rows:  # A brake may have replaced the rate of a step.
-            rates[step] = rate
-        return RateTable(tuple(rates), tuple(rates.values()))
+        base = self.controller.spec.base_schedule
+        return base_schedules.rate_table(base, self._rows, self.control_interval)
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the step after the latest decision or brake."""
+        return self.rate_at(self.training_step or 0)
+
+    def rate_at(self, training_step: int) -> float:
+        """Returns the learning rate of the update after `training_step` updates, until the next decision."""
+        base, length = self.controller.spec.base_schedule, self.num_training_steps
+        return base_schedules.rate_at(base, self.level, training_step, length)
 
     def is_due(self, training_step: int) -> bool:
         """Whether the rate is to be decided before the update after `training_step` updates."""
@@ -151,7 +164,7 @@ class ControlLoop:
           training_step: int, updates done; None for one interval after the call before.
 
         Returns:
-          The learning rate, a Python float.
+          The learning rate of the next step, a Python float.
 
         Raises:
           ValueError: if a loss is not finite, or a feature that the controller needs is
@@ -181,17 +194,17 @@ class ControlLoop:
         spec = self.controller.spec
         is_first = self.training_step is None
         if is_first:
-            self._builder.start(measurement, self.learning_rate)
+            self._builder.start(measurement, self.level)
         self.training_step = training_step
         if not is_first or spec.act_before_first_interval:
             progress = min(training_step / self.num_training_steps, 1.0)
-            observation = self._builder.build(measurement, self.learning_rate, progress)
+            observation = self._builder.build(
+                measurement, self.level, progress, self.num_training_steps
+            )
             self._adapt_normalizer(observation)
             action, self._state = self.controller.act(observation, self._state)
-            self.learning_rate = self.scaling.next_learning_rate(
-                self.learning_rate, action
-            )
-        self._rows.append((training_step, self.learning_rate))
+            self.level = self.scaling.next_learning_rate(self.level, action)
+        self._rows.append((training_step, self.level, self.num_training_steps))
         return self.learning_rate
 
     def brake(self, training_step: int | None = None) -> float:
@@ -200,26 +213,28 @@ class ControlLoop:
         Args:
           training_step: int, updates done; None for the step of the latest decision.
         """
-        low = self.scaling.min_learning_rate
-        ceiling = max(self.learning_rate * _BRAKE_CEILING, low)
-        self.scaling = dataclasses.replace(self.scaling, max_learning_rate=ceiling)
-        self.learning_rate = max(self.learning_rate * _BRAKE_FACTOR, low)
         step = self.training_step if training_step is None else training_step
         self.training_step = step = step or 0
-        self._rows.append((step, self.learning_rate))
+        low, length = self.scaling.min_learning_rate, self.num_training_steps
+        ceiling, base = self.level * _BRAKE_CEILING, self.controller.spec.base_schedule
+        if base is not None:  # Warm-up goes on to raise the rate.
+            ceiling *= base.multiplier(step, length) / base.largest_from(step, length)
+        ceiling = max(ceiling, low)
+        self.scaling = dataclasses.replace(self.scaling, max_learning_rate=ceiling)
+        self.level = min(max(self.level * _BRAKE_FACTOR, low), ceiling)
+        self._rows.append((step, self.level, length))
         return self.learning_rate
 
     def state(self) -> dict[str, np.ndarray]:
         """Returns everything that a run in progress consists of, as arrays by name."""
-        first = self._builder.first_measurement
         state = {
             "training_step": -1 if self.training_step is None else self.training_step,
             "initial_learning_rate": self.initial_learning_rate,
-            "learning_rate": self.learning_rate,
+            "level": self.level,
             "max_learning_rate": self.scaling.max_learning_rate,
-            "rows": np.reshape(np.array(self._rows, np.float64), (-1, 2)),
+            "rows": np.reshape(np.array(self._rows, np.float64), (-1, 3)),
             "lstm_state": np.array(self._state, np.float32),
-            "first_measurement": [] if first is None else np.array(first, np.float64),
+            "measurements": self._builder.state(),
             "observations": np.array(self._observations, np.float32),
             "normalizer": np.stack(
                 [
@@ -237,17 +252,15 @@ class ControlLoop:
         step = int(state["training_step"])
         self.training_step = None if step < 0 else step
         self.initial_learning_rate = float(state["initial_learning_rate"])
-        self.learning_rate = float(state["learning_rate"])
+        self.level = float(state["level"])
         self.scaling = dataclasses.replace(
             self.scaling, max_learning_rate=float(state["max_learning_rate"])
         )
-        self._rows = [(int(step), float(rate)) for step, rate in state["rows"]]
+        self._rows = [
+            (int(step), float(level), int(n)) for step, level, n in state["rows"]
+        ]
         self._state = tuple(state["lstm_state"])
-        if len(state["first_measurement"]):
-            values = dict(zip(Measurement._fields, state["first_measurement"].tolist()))
-            values["diverged"] = bool(values["diverged"])
-            first = Measurement(**values)
-            self._builder.start(first, self.initial_learning_rate)
+        self._builder.restore(state["measurements"], self.initial_learning_rate)
         self._observations = list(state["observations"])
         self.controller = self.controller.with_normalizer(*state["normalizer"])
         self._measurements.previous_predictions = state.get("previous_predictions")

@@ -92,6 +92,14 @@ class Controller:
         }
         return Controller(self.spec, {**self.weights, **changed})
 
+    def normalized(self, observations: np.ndarray) -> np.ndarray:
+        """Returns what the network is given of observations, float32 `[..., num_features]`: normalised and clipped."""
+        mean, variance = (
+            self.weights[f"normalizer_{name}"] for name in ("mean", "variance")
+        )
+        normalized = (observations - mean) / np.sqrt(variance + _VARIANCE_EPSILON)
+        return np.clip(normalized, -_NORMALIZED_CLIP, _NORMALIZED_CLIP)
+
     def act(
         self, observation: ArrayLike, state: tuple[np.ndarray, ...] = ()
     ) -> tuple[float, tuple[np.ndarray, ...]]:
@@ -110,12 +118,7 @@ class Controller:
             raise ControllerError(
                 f"Expected an observation of shape ({num_features},), found {observation.shape}."
             )
-        deviation = np.sqrt(weights["normalizer_variance"] + _VARIANCE_EPSILON)
-        inputs = np.clip(
-            (observation - weights["normalizer_mean"]) / deviation,
-            -_NORMALIZED_CLIP,
-            _NORMALIZED_CLIP,
-        )
+        inputs = self.normalized(observation)
         if self.spec.network == "mlp":
             hidden = _ACTIVATIONS[self.spec.activation](
                 inputs @ weights["hidden_kernel"] + weights["hidden_bias"]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from learned_lr.control.actions import LearningRateScaling
+from learned_lr.control.base_schedules import BaseSchedule
 from learned_lr.control.observations import ObservationSpec
 
 FORMAT_VERSION = 1
@@ -20,6 +21,8 @@ NETWORKS = ("mlp", "lstm")
 ACTIVATIONS = ("tanh", "relu")
 # What spec.json says of the folder, beside the spec.
 _FOLDER_ENTRIES = ("format_version", "weights_sha256")
+# Entries that controllers of earlier versions lack, which then have their default.
+_LATER_ENTRIES = ("base_schedule",)
 
 
 class ControllerError(ValueError):
@@ -36,13 +39,14 @@ class ControllerSpec:
       activation: 'tanh' or 'relu', the activation of the MLP's hidden layer.
       observation: the features and transforms it was trained on.
       scaling: how its action changes the learning rate.
-      initial_learning_rate: float, the rate an episode started from in training.
+      initial_learning_rate: float, the rate an episode started from in training; with a base schedule, the level.
       trainee_steps_per_action: int, trainee steps between two decisions in training.
       num_trainee_steps: int, trainee steps of an episode in training.
       act_before_first_interval: bool, whether it decides on the untrained network already; if not, the first interval
         runs at the initial rate.
       source_tasks: names of the tasks it was trained on.
       provenance: JSON-able facts about the training (versions, seeds, validation loss, configuration).
+      base_schedule: what the level is multiplied by at each step; None for nothing, the paper's action.
     """
 
     network: str
@@ -56,6 +60,7 @@ class ControllerSpec:
     act_before_first_interval: bool = True
     source_tasks: tuple[str, ...] = ()
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
+    base_schedule: BaseSchedule | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source_tasks", tuple(self.source_tasks))
@@ -121,7 +126,7 @@ class ControllerSpec:
 
 
 def read_document(path: str) -> dict[str, Any]:
-    """Returns the entries of a `spec.json`, all of which are there.
+    """Returns the entries of a `spec.json`; none is missing but those that earlier versions didn't write.
 
     Raises:
       ControllerError: if the file is missing, isn't JSON, or has another version or other entries.
@@ -144,7 +149,7 @@ def read_document(path: str) -> dict[str, Any]:
         )
     names = {field.name for field in dataclasses.fields(ControllerSpec)}
     expected = names.union(_FOLDER_ENTRIES)
-    if set(document) != expected:
+    if not expected.difference(_LATER_ENTRIES) <= set(document) <= expected:
         raise ControllerError(
             f"Expected the entries {sorted(expected)} in {path}, found {sorted(document)}."
         )
@@ -163,6 +168,8 @@ def spec_from_document(document: Mapping[str, Any]) -> ControllerSpec:
     try:
         values["observation"] = ObservationSpec(**values["observation"])
         values["scaling"] = LearningRateScaling(**values["scaling"])
+        if values.get("base_schedule") is not None:
+            values["base_schedule"] = BaseSchedule(**values["base_schedule"])
         return ControllerSpec(**values)
     except (TypeError, ValueError) as error:
         raise ControllerError(

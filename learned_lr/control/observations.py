@@ -18,7 +18,14 @@ FEATURES = (
     "final_kernel_variance",
     "learning_rate",
 )
-OPTIONAL_FEATURES = ("progress",)
+# Of these `progress` is a fraction; the others are logarithms of ratios, and of a number, under every transform.
+OPTIONAL_FEATURES = (
+    "progress",
+    "train_loss_trend",
+    "validation_loss_trend",
+    "validation_loss_rise",
+    "num_training_steps",
+)
 TRANSFORMS = ("raw", "log", "relative")
 
 # Below these values a logarithm says nothing: losses and variances of probabilities are noise there.
@@ -59,7 +66,10 @@ class ObservationSpec:
     """Which features a controller sees and how they are transformed.
 
     Attributes:
-      features: names out of `FEATURES` and `OPTIONAL_FEATURES`. `progress` is the fraction of the budget used.
+      features: names out of `FEATURES` and `OPTIONAL_FEATURES`. `progress` is the fraction of the budget used;
+        `train_loss_trend` and `validation_loss_trend` are the logarithm of the loss over that of the decision before,
+        0 at the first; `validation_loss_rise` is that of the loss over the least so far, 0 while it falls;
+        `num_training_steps` is the logarithm of the length of the run.
       transform: 'raw', values as they are; 'log', logarithms of losses, variances and learning rate; 'relative',
         logarithms of ratios: losses against the first measurement, the rate against the initial one, kernel moments
         against their start; predictions as in 'log'. A relative view does not change with the scale of a task.
@@ -100,7 +110,9 @@ class ObservationSpec:
 
     def label(self, name: str) -> str:
         """Returns what a feature's number is, for the axis of a figure: the name, and what was done to it."""
-        if name == "progress" or self.transform == "raw":
+        if name == "num_training_steps":
+            return f"log {name}"
+        if name in OPTIONAL_FEATURES or self.transform == "raw":
             return name
         if self.transform == "relative" and not name.startswith("prediction"):
             return f"{name} (relative)"
@@ -116,8 +128,12 @@ class ObservationSpec:
             "final_kernel_variance": (0.0, _MAX_KERNEL_VARIANCE),
             "learning_rate": (self.min_learning_rate, self.max_learning_rate),
             "progress": (0.0, 1.0),
+            "train_loss_trend": (-_MAX_LOG_RATIO, _MAX_LOG_RATIO),
+            "validation_loss_trend": (-_MAX_LOG_RATIO, _MAX_LOG_RATIO),
+            "validation_loss_rise": (0.0, _MAX_LOG_RATIO),
+            "num_training_steps": (0.0, _MAX_LOG_RATIO),
         }[name]
-        if name == "progress" or self.transform == "raw":
+        if name in OPTIONAL_FEATURES or self.transform == "raw":
             return raw
         if self.transform == "relative" and not name.startswith("prediction"):
             return (-_MAX_LOG_RATIO, _MAX_LOG_RATIO)
@@ -130,49 +146,59 @@ class ObservationSpec:
 class ObservationBuilder:
     """Turns measurements of one episode into observations; `start` begins an episode.
 
-    The relative transform remembers the episode's first measurement and initial learning rate; nothing else is kept.
+    The first measurement, the latest, the least validation loss and the initial learning rate are kept; nothing else.
     """
 
     def __init__(self, spec: ObservationSpec):
         self.spec = spec
         self._minimum, self._maximum = spec.bounds()
         self._first: Measurement | None = None
+        self._latest: Measurement | None = None
+        self._best_loss = math.inf
         self._initial_learning_rate = math.nan
-
-    @property
-    def first_measurement(self) -> Measurement | None:
-        """The measurement the episode began with; None before `start`."""
-        return self._first
 
     def start(self, measurement: Measurement, initial_learning_rate: float) -> None:
         """Begins an episode: the relative features refer to this measurement and learning rate."""
-        self._first = measurement
+        self._first = self._latest = measurement
+        self._best_loss = measurement.validation_loss
         self._initial_learning_rate = float(initial_learning_rate)
 
     def build(
-        self, measurement: Measurement, learning_rate: float, progress: float
+        self,
+        measurement: Measurement,
+        learning_rate: float,
+        progress: float,
+        num_training_steps: int | None = None,
     ) -> np.ndarray:
-        """Returns the observation, float32 `[num_features]`, within `spec.bounds()`.
+        """Returns the observation, float32 `[num_features]`, within `spec.bounds()`. Called once a measurement.
 
         Args:
           measurement: the latest measurement.
-          learning_rate: float, the rate that was in force when it was taken.
+          learning_rate: float, the rate that was in force when it was taken; with a base schedule, the level.
           progress: float in [0, 1], the fraction of the trainee steps done.
+          num_training_steps: int > 0, the length of the run; None if the feature is not asked for.
 
         Raises:
-          ValueError: before `start`.
+          ValueError: before `start`, or without the length of the run where it is a feature.
         """
         if self._first is None:
             raise ValueError(
                 "Expected start() before build(): the episode has no first measurement."
             )
+        if num_training_steps is None and "num_training_steps" in self.spec.features:
+            raise ValueError("Expected num_training_steps, a feature, found None.")
         values = dict(
             measurement._asdict(), learning_rate=learning_rate, progress=progress
         )
+        first, latest = self._first, self._latest or self._first
         transformed = [
-            self._transformed(name, float(values[name]), self._first)
+            self._change(name, measurement, latest, num_training_steps)
+            if name in OPTIONAL_FEATURES and name != "progress"
+            else self._transformed(name, float(values[name]), first)
             for name in self.spec.features
         ]
+        self._latest = measurement
+        self._best_loss = min(self._best_loss, measurement.validation_loss)
         row = np.nan_to_num(
             np.asarray(transformed, np.float64),
             nan=np.inf,
@@ -180,6 +206,39 @@ class ObservationBuilder:
             neginf=-np.inf,
         )
         return np.clip(row, self._minimum, self._maximum).astype(np.float32)
+
+    def state(self) -> np.ndarray:
+        """Returns what is kept of the measurements, float64: nothing before `start`."""
+        if self._first is None or self._latest is None:
+            return np.zeros(0)
+        return np.array([*self._first, *self._latest, self._best_loss], np.float64)
+
+    def restore(self, state: np.ndarray, initial_learning_rate: float) -> None:
+        """Goes on from what `state` returned."""
+        if not len(state):
+            return
+        *measurements, best_loss = state.tolist()
+        first, latest = (
+            Measurement._make([*values[:-1], bool(values[-1])])
+            for values in np.split(np.array(measurements), 2)
+        )
+        self.start(first, initial_learning_rate)
+        self._latest, self._best_loss = latest, best_loss
+
+    def _change(
+        self,
+        name: str,
+        measurement: Measurement,
+        latest: Measurement,
+        num_training_steps: int | None,
+    ) -> float:
+        if name == "num_training_steps" and num_training_steps is not None:
+            return math.log(num_training_steps)
+        if name == "validation_loss_rise":
+            best = min(self._best_loss, measurement.validation_loss)
+            return _log_ratio(measurement.validation_loss, best)
+        loss = name.removesuffix("_trend")
+        return _log_ratio(getattr(measurement, loss), getattr(latest, loss))
 
     def _transformed(self, name: str, value: float, first: Measurement) -> float:
         transform = self.spec.transform

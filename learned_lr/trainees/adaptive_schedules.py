@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from learned_lr.control import base_schedules
 from learned_lr.control.control_loop import ControlLoop
 from learned_lr.control.controller import Controller
 from learned_lr.trainees.hypergradient import HypergradientInterval
@@ -107,9 +108,12 @@ class Hypergradient:
 class Learned:
     """A trained controller: the mean action at every decision.
 
+    One whose actions scale a base schedule gives the rates of all steps that are left, as if
+    no decision followed.
+
     Attributes:
       controller: the controller.
-      initial_learning_rate: the rate the first decision scales; None for the
+      initial_learning_rate: the rate, or level, the first decision scales; None for the
         controller's own.
       label: a name for tables.
       num_normalizer_decisions: int, after so many decisions the normaliser's mean and
@@ -142,4 +146,15 @@ class Learned:
             initial_learning_rate=self.initial_learning_rate,
             num_normalizer_decisions=self.num_normalizer_decisions,
         )
-        return lambda trainee_step, measurement: loop.decide(measurement, trainee_step)
+
+        def next_learning_rates(trainee_step, measurement):
+            loop.decide(measurement, trainee_step)
+            return base_schedules.rates_from(
+                self.controller.spec.base_schedule,
+                loop.level,
+                trainee_step,
+                num_trainee_steps - trainee_step,
+                num_trainee_steps,
+            )
+
+        return next_learning_rates

@@ -1,22 +1,10 @@
-"""Builds what a task names: data, network, optimizer."""
+"""Builds what a task names: network and optimizer. Its data is `reduced_data`'s."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from learned_lr.trainees import datasets, initialization, models
-
-
-def load(task) -> datasets.Dataset:
-    """Returns the task's data: its function's, or by name with the task's split."""
-    if callable(task.dataset):
-        return task.dataset()
-    return datasets.load(
-        task.dataset,
-        num_validation_images=task.num_validation_images,
-        num_train_images=task.num_train_images,
-        raw_dir=task.raw_dir,
-    )
+from learned_lr.trainees import initialization, models
 
 
 def build_model(task, data) -> tf.keras.Model:
@@ -54,9 +42,17 @@ def build_optimizer(task) -> tf.keras.optimizers.Optimizer:
     """Returns the task's Keras optimizer; the learning rate is set every interval."""
     if callable(task.optimizer):
         return task.optimizer()
+    optimizers = tf.keras.optimizers
     if task.optimizer == "sgd":
-        return tf.keras.optimizers.SGD(momentum=task.momentum, jit_compile=False)
-    return tf.keras.optimizers.Adam(epsilon=task.adam_epsilon, jit_compile=False)
+        return optimizers.SGD(momentum=task.momentum, jit_compile=False)
+    if task.optimizer == "rmsprop":
+        return optimizers.RMSprop(jit_compile=False)
+    epsilon = task.adam_epsilon
+    if task.optimizer == "adamw":
+        return optimizers.AdamW(
+            weight_decay=task.weight_decay, epsilon=epsilon, jit_compile=False
+        )
+    return optimizers.Adam(epsilon=epsilon, jit_compile=False)
 
 
 def final_kernel(model: tf.keras.Model) -> tf.Variable:

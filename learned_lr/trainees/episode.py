@@ -13,6 +13,8 @@ import numpy as np
 
 from learned_lr.control.observations import Measurement
 
+# Trainees that a process keeps. A small one takes about 40 MB, most of it its graph: 6 GB.
+MAX_TRAINEES = 144
 # Columns of a trajectory: one row for the untrained network, then one an interval.
 TRAJECTORY_COLUMNS = (
     "trainee_step",
@@ -34,8 +36,8 @@ class Episode:
     Attributes:
       seed: the seed it ran with.
       trajectory: float64 `[num_intervals + 1, len(TRAJECTORY_COLUMNS)]`; row 0 is the
-        untrained network, with the rate of the first interval; the rate of any other row
-        is the one its interval was trained with.
+        untrained network, with the rate of the first step; the rate of any other row is
+        that of its interval's last step.
       diverged: whether a loss or weight became non-finite.
       test_loss: loss on the test split of the weights with the best validation loss; NaN
         where it was not asked for.
@@ -138,9 +140,12 @@ class EpisodeRecorder:
         )
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=MAX_TRAINEES)
 def trainee_for(task):
-    """Returns the task's trainee, built once a process: its graph is traced only once."""
+    """Returns the task's trainee, built once a process: its graph is traced only once.
+
+    The one that was asked for longest ago is let go when there are too many.
+    """
     return task.make_trainee()
 
 
@@ -166,13 +171,18 @@ def run_episode(task, schedule, seed: int, test: bool = True) -> Episode:
     next_learning_rate = schedule.start(task.num_trainee_steps)
     for step in range(0, task.num_trainee_steps, task.trainee_steps_per_action):
         chosen = next_learning_rate(step, measurement)
-        is_rate = not callable(chosen)
+        if np.ndim(chosen):  # A rate a step.
+            chosen = chosen[: task.trainee_steps_per_action]
         if step == 0:
-            rate = chosen if is_rate else chosen.learning_rate
-            recorder.add(0, rate, measurement)
-        if is_rate:
-            measurement, rate = trainee.train(chosen), chosen
-        else:  # An interval function; the rate of its last step is recorded.
+            recorder.add(0, _first_rate(chosen), measurement)
+        if callable(chosen):  # An interval function.
             measurement, rate = chosen(trainee)
+        else:
+            measurement, rate = trainee.train(chosen), float(np.ravel(chosen)[-1])
         recorder.add(step + task.trainee_steps_per_action, rate, measurement)
     return recorder.episode(trainee.test() if test else (math.nan, math.nan))
+
+
+def _first_rate(chosen):
+    rates = chosen.learning_rate if callable(chosen) else chosen
+    return float(np.ravel(rates)[0])

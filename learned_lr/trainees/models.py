@@ -1,4 +1,4 @@
-"""The networks that are trained: LeNet widths and ResNet stems, as Keras models that return logits.
+"""The networks that are trained, by name: LeNet widths and ResNet stems here, small ones from two other modules.
 
 A model function takes the shape of an image and the number of classes, and optionally a
 width; it knows nothing of data, optimizers or learning rates.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import tensorflow as tf
 
 import official_resnet
+from learned_lr.trainees.small_models import SMALL_MODELS
+from learned_lr.trainees.token_models import TOKEN_MODELS
 
 ImageShape = tuple[int, int, int]
 
@@ -134,5 +136,13 @@ def mlp(
 
 MODELS = {
     function.__name__: function
-    for function in (lenet5, lenet_wide, resnet18, resnet18_cifar_stem, mlp)
+    for function in (
+        lenet5,
+        lenet_wide,
+        resnet18,
+        resnet18_cifar_stem,
+        mlp,
+        *SMALL_MODELS,
+        *TOKEN_MODELS,
+    )
 }

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from learned_lr.control.observations import Measurement
+from learned_lr.trainees.interval_rates import interval_rates
 
 
 class QuadraticTrainee:
@@ -56,16 +57,20 @@ class QuadraticTrainee:
         )
 
     def train(
-        self, learning_rate: float, optimizer_step: Callable[[], None] | None = None
+        self,
+        learning_rate: float | np.ndarray,
+        optimizer_step: Callable[[], None] | None = None,
     ) -> Measurement:
-        """Runs one interval at a rate and measures."""
-        self.optimizer.learning_rate = learning_rate
+        """Runs one interval at a rate, or at one a step, and measures."""
+        rates = interval_rates(learning_rate, self.task.trainee_steps_per_action)
+        self.optimizer.learning_rate = float(rates[0])
         losses = []
-        for _ in range(self.task.trainee_steps_per_action):
+        for rate in rates.tolist():
             self._noise = self._rng.normal(size=self._x.shape) * self.task.noise
             losses.append(self._loss())
             if not self._diverged:
                 if optimizer_step is None:
+                    self.optimizer.learning_rate = rate
                     self.descend(self.gradient())
                 else:
                     optimizer_step()

@@ -2,9 +2,9 @@
 
 These follow a formula or a record; `adaptive_schedules` has those that react to the run.
 A schedule's `start(num_trainee_steps)` returns a function for one episode,
-`next_learning_rate(trainee_step, measurement)`, called at the start of every interval. A
-rate is held for the interval: a schedule that changes within one is sampled at its start.
-A schedule that needs more than a rate returns an `IntervalFn` in its place.
+`next_learning_rate(trainee_step, measurement)`, called at the start of every interval. It
+returns a rate, which is held for the interval, or an array of the rates of the steps from
+this one on, as many as an interval has or more. A schedule that needs more than a rate returns an `IntervalFn` in its place.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from __future__ import annotations
 import dataclasses
 import math
 from typing import Callable, Protocol
+
+import numpy as np
 
 from learned_lr.control.observations import Measurement
 from learned_lr.control.rate_table import RateTable
@@ -30,7 +32,7 @@ class IntervalFn(Protocol):
         """Returns (measurement, the learning rate of the interval's last step)."""
 
 
-NextLearningRate = Callable[[int, Measurement], "float | IntervalFn"]
+NextLearningRate = Callable[[int, Measurement], "float | np.ndarray | IntervalFn"]
 
 
 def check_rate(name: str, value: float) -> None:

@@ -1,7 +1,4 @@
-"""Tasks: what is trained, on what, with which budget. Plain values; nothing is loaded or built here.
-
-A task's `make_trainee` imports what it needs, so that naming a task costs nothing.
-"""
+"""Tasks by name, by gin alone, or from a Python file of the user's."""
 
 from __future__ import annotations
 
@@ -10,135 +7,10 @@ import difflib
 import importlib.util
 import os
 import sys
-from typing import Any, Callable
+from typing import Any
 
 import gin
-
-INPUT_SCALINGS = ("unit", "standardized")
-OPTIMIZERS = ("adam", "sgd")
-PRECISIONS = ("float32", "mixed_bfloat16")
-PREDICTIONS = ("probabilities", "logits")
-
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """Image classification: a data set, a network, an optimizer and a budget.
-
-    Attributes:
-      name: the task's name, which names its run directory.
-      dataset: 'digits', a TFDS name, or a function that returns a `datasets.Dataset`.
-      model: a name in `models.MODELS`, or a function (input_shape, num_classes[, width])
-        that returns a Keras model with logits.
-      batch_size: images of one minibatch.
-      num_trainee_steps: minibatch updates of one episode.
-      trainee_steps_per_action: minibatch updates between two decisions.
-      num_train_images: images to train on; None for all but the validation images.
-      num_validation_images: images held out of the training split, the last ones; None
-        for the data set's own number.
-      validation_batch_size: images of one batch of the validation pass.
-      width: the network's width, None for its own default.
-      input_scaling: 'unit', x / 255; 'standardized', each image to mean 0, deviation 1.
-      optimizer: 'adam', 'sgd', or a function that returns a Keras optimizer.
-      momentum: momentum of 'sgd'.
-      adam_epsilon: epsilon of 'adam'.
-      precision: 'float32' or 'mixed_bfloat16' (float32 weights, bfloat16 arithmetic).
-      predictions: what the prediction statistics are taken of, 'probabilities' or
-        'logits'.
-      raw_dir: folder of raw IDX or CIFAR files, used instead of TFDS.
-      file: the Python file that the task comes from, if it is not one of the package's.
-    """
-
-    name: str
-    dataset: str | Callable[[], Any]
-    model: str | Callable[..., Any]
-    batch_size: int = 1000
-    num_trainee_steps: int = 1000
-    trainee_steps_per_action: int = 10
-    num_train_images: int | None = None
-    num_validation_images: int | None = None
-    validation_batch_size: int = 1000
-    width: int | None = None
-    input_scaling: str = "unit"
-    optimizer: str | Callable[[], Any] = "adam"
-    momentum: float = 0.9
-    adam_epsilon: float = 1e-7
-    precision: str = "float32"
-    predictions: str = "probabilities"
-    raw_dir: str | None = None
-    file: str | None = None
-
-    def __post_init__(self):
-        _check_budget(self)
-        for field in ("batch_size", "validation_batch_size"):
-            _check_positive(self, field)
-        for field in ("num_train_images", "num_validation_images", "width"):
-            if getattr(self, field) is not None:
-                _check_positive(self, field)
-        _check_choice(self, "input_scaling", INPUT_SCALINGS)
-        _check_choice(self, "precision", PRECISIONS)
-        _check_choice(self, "predictions", PREDICTIONS)
-        if not callable(self.optimizer):
-            _check_choice(self, "optimizer", OPTIMIZERS)
-
-    @property
-    def num_decisions(self) -> int:
-        """Decisions of one episode."""
-        return self.num_trainee_steps // self.trainee_steps_per_action
-
-    def make_trainee(self):
-        """Returns a `trainee.Trainee` of this task: data loaded, network built."""
-        from learned_lr.trainees import trainee
-
-        return trainee.Trainee(self)
-
-    def __reduce__(self):
-        # A function of a task file can't be imported in another process: what travels
-        # then is the file's path and the plain values.
-        values = {
-            field.name: getattr(self, field.name) for field in dataclasses.fields(self)
-        }
-        if self.file is not None:
-            values = {name: v for name, v in values.items() if not callable(v)}
-        return (_rebuild, (values,))
-
-
-@dataclasses.dataclass(frozen=True)
-class QuadraticTask:
-    """A toy task without data: noisy gradient descent on a quadratic bowl.
-
-    The loss is 0.5 * sum(curvature_i * x_i^2) with curvatures from 0.1 to 1;
-    gradients carry Gaussian noise, so that a decaying rate beats any constant. It lets the real training code run end
-    to end in seconds.
-
-    Attributes:
-      name: the task's name.
-      num_trainee_steps: updates of one episode.
-      trainee_steps_per_action: updates between two decisions.
-      num_dimensions: length of x.
-      noise: standard deviation of the gradient noise.
-    """
-
-    name: str = "quadratic"
-    num_trainee_steps: int = 200
-    trainee_steps_per_action: int = 10
-    num_dimensions: int = 10
-    noise: float = 0.3
-    file: str | None = None
-
-    def __post_init__(self):
-        _check_budget(self)
-        _check_positive(self, "num_dimensions")
-
-    @property
-    def num_decisions(self) -> int:
-        """Decisions of one episode."""
-        return self.num_trainee_steps // self.trainee_steps_per_action
-
-    def make_trainee(self):
-        """Returns a `quadratic.QuadraticTrainee`."""
-        from learned_lr.trainees import quadratic
-
-        return quadratic.QuadraticTrainee(self)
+from learned_lr.trainees.task_types import QuadraticTask, Task
 
 
 def digits_cnn() -> Task:
@@ -268,7 +140,8 @@ def make_task(name: str | None = None, file: str | None = None, **overrides):
     return dataclasses.replace(task, **overrides)
 
 
-def _rebuild(values):
+def rebuild(values: dict[str, Any]) -> Task:
+    """Returns a task from what travels to another process: its values, and its file if it has one."""
     if values.get("file") is None:
         return Task(**values)
     return dataclasses.replace(
@@ -310,32 +183,3 @@ def _nearest(name, known):
     """Returns ', did you mean ...' for the nearest known name, or nothing."""
     matches = difflib.get_close_matches(name, list(known), n=1)
     return f", did you mean {matches[0]!r}?" if matches else ""
-
-
-def _check_positive(task, field):
-    value = getattr(task, field)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(
-            f"Expected task.{field} to be an integer >= 1, found {value!r}."
-        )
-
-
-def _check_choice(task, field, choices):
-    value = getattr(task, field)
-    if value not in choices:
-        raise ValueError(
-            f"Expected task.{field} to be one of {list(choices)}, found {value!r}."
-        )
-
-
-def _check_budget(task):
-    _check_positive(task, "num_trainee_steps")
-    _check_positive(task, "trainee_steps_per_action")
-    steps, interval = task.num_trainee_steps, task.trainee_steps_per_action
-    if steps % interval:
-        divisors = [d for d in range(1, steps + 1) if steps % d == 0]
-        nearest = min(divisors, key=lambda d: abs(d - interval))
-        raise ValueError(
-            "Expected task.trainee_steps_per_action to divide task.num_trainee_steps = "
-            f"{steps}, found {interval}; the nearest that does is {nearest}."
-        )

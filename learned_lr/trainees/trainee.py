@@ -10,10 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from learned_lr.control.observations import Measurement
 from learned_lr.trainees import building, initialization, losses, minibatches
+from learned_lr.trainees.interval_rates import interval_rates
+from learned_lr.trainees.reduced_data import load
 
 # A diverged run earns this multiple of the loss of a uniform guess, ln(num_classes).
 _CAP_FACTOR = 1.5
@@ -40,7 +43,7 @@ class Trainee:
             larger than the training split.
         """
         self.task = task
-        data = building.load(task)
+        data = load(task)
         if task.batch_size > len(data.train_labels):
             raise ValueError(
                 f"Expected task.batch_size <= {len(data.train_labels)} training images, "
@@ -105,39 +108,40 @@ class Trainee:
 
     def train(
         self,
-        learning_rate: float,
+        learning_rate: float | np.ndarray,
         optimizer_step: Callable[[tf.Tensor], tf.Tensor] | None = None,
     ) -> Measurement:
-        """Runs one interval at a learning rate and measures.
+        """Runs one interval at a learning rate, or at one a step, and measures.
 
         Args:
-          learning_rate: float > 0, held for `task.trainee_steps_per_action` steps.
+          learning_rate: float > 0, held for `task.trainee_steps_per_action` steps, or
+            float `[trainee_steps_per_action]`, a rate for each of them.
           optimizer_step: function of the indices of a minibatch, int32 `[batch]`, that updates
             the model and returns its loss, a float32 scalar; it may move the optimizer's
-            rate. It is traced once: the same object must come each time. None for a plain
-            step at the rate.
+            rate. It is traced once: the same object must come each time. The
+            interval then starts at the first rate. None for plain steps.
 
         Returns:
           The measurement. Once the run has diverged its losses are `loss_cap`, and nothing
           is computed any more.
 
         Raises:
-          ValueError: if the budget of the task is used up, or the rate is not positive.
+          ValueError: if the budget of the task is used up, a rate is not positive, or there
+            is not one for each step.
         """
-        indices = self._next_interval(learning_rate)
+        rates = interval_rates(learning_rate, self.task.trainee_steps_per_action)
+        indices = self._next_interval()
         if indices is None:
             return self._last
-        rate = tf.constant(float(learning_rate))
+        rates = tf.constant(rates, tf.float32)
         if optimizer_step is None:
-            statistics = self._run_interval(indices, rate)
+            statistics = self._run_interval(indices, rates)
         else:
-            statistics = self._run_own_interval(indices, rate, optimizer_step)
+            statistics = self._run_own_interval(indices, rates[0], optimizer_step)
         return self._measurement(statistics)
 
-    def _next_interval(self, learning_rate):
+    def _next_interval(self):
         """Checks and counts; returns the next minibatch indices, None once diverged."""
-        if not 0 < learning_rate < math.inf:
-            raise ValueError(f"Expected a learning rate > 0, found {learning_rate!r}.")
         start, interval = self._num_steps_done, self.task.trainee_steps_per_action
         if start + interval > self.task.num_trainee_steps:
             raise ValueError(
@@ -186,19 +190,25 @@ class Trainee:
         return self._last
 
     @tf.function
-    def _run_interval(self, indices, learning_rate):
-        return self._steps_and_statistics(indices, learning_rate, self._optimizer_step)
+    def _run_interval(self, indices, learning_rates):
+        def optimizer_step(minibatch, step):
+            self.optimizer.learning_rate.assign(learning_rates[step])
+            return self._optimizer_step(minibatch)
+
+        return self._steps_and_statistics(indices, optimizer_step)
 
     @tf.function
     def _run_own_interval(self, indices, learning_rate, optimizer_step):
-        return self._steps_and_statistics(indices, learning_rate, optimizer_step)
-
-    def _steps_and_statistics(self, indices, learning_rate, optimizer_step):
-        """Steps through the rows of `indices`, int32 `[steps, batch]`, then measures."""
         self.optimizer.learning_rate.assign(learning_rate)
+        return self._steps_and_statistics(
+            indices, lambda minibatch, step: optimizer_step(minibatch)
+        )
+
+    def _steps_and_statistics(self, indices, optimizer_step):
+        """Steps through the rows of `indices`, int32 `[steps, batch]`, then measures."""
         total_loss, finite, step = tf.constant(0.0), tf.constant(True), tf.constant(0)
         while finite and step < tf.shape(indices)[0]:
-            loss = optimizer_step(indices[step])
+            loss = optimizer_step(indices[step], step)
             finite = tf.math.is_finite(loss)
             total_loss += loss
             step += 1
@@ -213,7 +223,7 @@ class Trainee:
 
     @tf.function
     def _measure_untrained(self, indices):
-        images, labels = self._minibatch(indices)
+        images, labels = minibatches.rows(self._train_data, indices)
         train_loss = losses.mean_loss(self._logits(images, training=False), labels)
         return self._statistics(train_loss, None)
 
@@ -237,36 +247,26 @@ class Trainee:
         Args:
           indices: int32 `[batch]`, rows of the training split.
         """
-        images, labels = self._minibatch(indices)
+        images, labels = minibatches.rows(self._train_data, indices)
         with tf.GradientTape() as tape:
             loss = losses.mean_loss(self._logits(images, training=True), labels)
             penalized_loss = tf.add_n([loss, *self.model.losses])
         variables = self.model.trainable_variables
         return loss, tape.gradient(penalized_loss, variables)
 
-    def _minibatch(self, indices):
-        images, labels = self._train_data
-        return tf.gather(images, indices), tf.gather(labels, indices)
-
     def _logits(self, images, training):
         """uint8 `[batch, height, width, channels]` to float32 `[batch, num_classes]`."""
-        if self.task.input_scaling == "standardized":
-            inputs = tf.image.per_image_standardization(tf.cast(images, tf.float32))
-        else:
-            inputs = tf.cast(images, tf.float32) / 255.0
+        inputs = minibatches.scaled(images, self.task.input_scaling)
         return tf.cast(self.model(inputs, training=training), tf.float32)
 
     def _all_logits(self, images):
-        num_images, size = images.shape[0], self.task.validation_batch_size
-        num_batches = -(-num_images // size)
-        batches = tf.TensorArray(tf.float32, num_batches, infer_shape=False)
-        for i in tf.range(num_batches):
-            batch = images[i * size : tf.minimum((i + 1) * size, num_images)]
-            batches = batches.write(i, self._logits(batch, training=False))
-        logits = batches.concat()
-        return tf.ensure_shape(
-            logits, [num_images, self._previous_predictions.shape[1]]
+        logits = minibatches.mapped(
+            lambda batch: self._logits(batch, training=False),
+            images,
+            self.task.validation_batch_size,
         )
+        num_classes = self._previous_predictions.shape[1]
+        return tf.ensure_shape(logits, [images.shape[0], num_classes])
 
     def _statistics(self, train_loss, previous_predictions):
         """float32 `[8]`: the fields of a Measurement in order, then 1 for finite."""

@@ -54,6 +54,7 @@ def _random_controller(task, config=None, network="mlp", seed=0):
         trainee_steps_per_action=task.trainee_steps_per_action,
         num_trainee_steps=task.num_trainee_steps,
         act_before_first_interval=config.act_before_first_interval,
+        base_schedule=config.base_schedule,
     )
     rng = np.random.default_rng(seed)
     weights = {

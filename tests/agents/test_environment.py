@@ -9,8 +9,9 @@ import pytest
 from tf_agents.environments import utils as environment_utils
 
 from learned_lr.agents.environment import EnvironmentConfig, LearningRateEnvironment
-from learned_lr.control.observations import TRANSFORMS
-from learned_lr.trainees import adaptive_schedules, schedules
+from learned_lr.control.base_schedules import BaseSchedule
+from learned_lr.control.observations import OPTIONAL_FEATURES, TRANSFORMS
+from learned_lr.trainees import adaptive_schedules, scaled_schedules, schedules
 from learned_lr.trainees.episode import run_episode
 
 CAPS = {"tiny": 1.5 * math.log(10), "quadratic": 100.0}
@@ -159,6 +160,58 @@ def test_the_mean_action_gives_the_episode_of_the_learned_schedule(
         (11, expected.diverged, expected.test_loss, expected.test_accuracy),
     )
     assert len(set(found.column("learning_rate")[1:])) == 6
+
+
+@pytest.mark.parametrize("network", ["mlp", "lstm"])
+def test_with_a_base_and_trends_the_mean_action_gives_the_learned_schedule(
+    task, random_controller, network
+):
+    config = EnvironmentConfig(
+        ("validation_loss", "learning_rate", *OPTIONAL_FEATURES),
+        "relative",
+        max_scale=4.0,
+        base_schedule=BaseSchedule(0.1, 0.01),
+    )
+    controller = random_controller(task, config, network)
+    environment = LearningRateEnvironment(task, config, seed=11)
+    time_step, state = environment.reset(), controller.initial_state()
+    while not time_step.is_last():
+        action, state = controller.act(time_step.observation, state)
+        time_step = environment.step(np.float32(action))
+    expected = run_episode(task, adaptive_schedules.Learned(controller), 11, test=False)
+    found = environment.episode()
+    np.testing.assert_array_equal(found.trajectory, expected.trajectory)
+    assert len(set(found.column("learning_rate")[1:])) == 6
+
+
+def test_action_0_follows_the_base(task):
+    base = BaseSchedule()
+    config = EnvironmentConfig(
+        transform="relative", initial_learning_rate=0.02, base_schedule=base
+    )
+    environment = LearningRateEnvironment(task, config, seed=11)
+    _play(environment, [0.0] * 6)
+    schedule = scaled_schedules.BaseAtPeak(0.02, base)
+    expected = run_episode(task, schedule, 11, test=False)
+    np.testing.assert_allclose(
+        environment.episode().trajectory, expected.trajectory, rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("base", [None, BaseSchedule(0.1, 0.01)])
+def test_hidden_multiplier_scales_the_rate_and_is_not_seen(quadratic, base):
+    config = EnvironmentConfig(("learning_rate",), "relative", base_schedule=base)
+    actions = [0.5, -1.0, 0.25, 0.0, 1.0, 1.0]
+    plain = LearningRateEnvironment(quadratic, config, 5)
+    hidden = LearningRateEnvironment(quadratic, config, 5, rate_multiplier=4.0)
+    expected, found = _play(plain, actions), _play(hidden, actions)
+    for one, other in zip(expected, found):
+        np.testing.assert_array_equal(one.observation, other.observation)
+    rates = plain.episode().column("learning_rate")
+    scaled = hidden.episode().column("learning_rate")
+    np.testing.assert_allclose(scaled, 4.0 * rates, rtol=1e-6)
+    losses = [e.episode().column("validation_loss") for e in (plain, hidden)]
+    assert np.all(losses[1][1:] < losses[0][1:])  # The rates are far below the best.
 
 
 def test_an_episode_before_the_first_reset_is_refused(quadratic):

@@ -10,7 +10,7 @@ from learned_lr import LearnedLearningRate
 from learned_lr.agents.collection import collect_episode
 from learned_lr.agents.environment import EnvironmentConfig, LearningRateEnvironment
 from learned_lr.agents.ppo import PPOConfig, PPOTrainer
-from learned_lr.trainees import building, minibatches
+from learned_lr.trainees import building, minibatches, reduced_data
 from learned_lr.trainees.adaptive_schedules import Learned
 from learned_lr.trainees.episode import run_episode, trainee_for
 from learned_lr.trainees.tasks import Task
@@ -72,7 +72,7 @@ def test_environment_with_the_greedy_policy_has_the_rates_of_run_episode(
 
 def _fit(controller, **arguments):
     """Trains with `fit` on the minibatches of the trainee; returns the callback."""
-    data = building.load(TASK)
+    data = reduced_data.load(TASK)
     trainee = trainee_for(TASK)
     trainee.reset(SEED)
     model = tf.keras.models.clone_model(trainee.model)

@@ -208,3 +208,90 @@ def test_label_says_what_was_done_to_a_feature(transform, expected):
     names = ("train_loss", "prediction_variance", "final_kernel_mean", "progress")
     spec = ObservationSpec(names, transform)
     assert [spec.label(name) for name in names] == expected
+
+
+CHANGES = (
+    "train_loss_trend",
+    "validation_loss_trend",
+    "validation_loss_rise",
+    "num_training_steps",
+)
+
+
+@pytest.mark.parametrize("transform", LOW_AND_HIGH)
+def test_changes_of_a_hand_made_trajectory(transform):
+    builder = ObservationBuilder(ObservationSpec(CHANGES, transform, CAP))
+    losses = [(2.0, 2.0), (1.0, 1.0), (0.5, 2.0), (0.5, 1.5), (0.25, 0.5)]
+    measurements = [Measurement(*pair, 0.02, 0.0, 0.1, 0.01) for pair in losses]
+    builder.start(measurements[0], 1e-2)
+    found = [builder.build(m, 1e-2, 0.0, 1000) for m in measurements]
+    # ln 1/2 = -0.6931, ln 2 = 0.6931, ln 1.5/2 = -0.2877, ln 1.5 = 0.4055, ln 1/3 = -1.0986
+    expected = [
+        [0.0, 0.0, 0.0, 6.9077553],
+        [-0.6931472, -0.6931472, 0.0, 6.9077553],
+        [-0.6931472, 0.6931472, 0.6931472, 6.9077553],
+        [0.0, -0.2876821, 0.4054651, 6.9077553],
+        [-0.6931472, -1.0986123, 0.0, 6.9077553],
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7)
+
+
+def test_changes_count_from_a_first_measurement_that_is_not_observed():
+    builder = ObservationBuilder(ObservationSpec(CHANGES[:3], "relative"))
+    builder.start(FIRST, 1e-2)
+    found = builder.build(LATER, 1e-2, 0.1)
+    # ln 1/2.5, ln 4/2 twice
+    np.testing.assert_allclose(found, [-0.9162907, 0.6931472, 0.6931472], rtol=1e-6)
+
+
+def test_changes_start_anew_with_the_episode():
+    builder = ObservationBuilder(ObservationSpec(CHANGES[:3], "relative"))
+    for _ in range(2):
+        builder.start(FIRST, 1e-2)
+        np.testing.assert_array_equal(builder.build(FIRST, 1e-2, 0.0), np.zeros(3))
+        builder.build(LATER._replace(validation_loss=0.5), 1e-2, 0.1)
+
+
+def test_bounds_of_changes_hold_whatever_is_measured():
+    spec = ObservationSpec(CHANGES, "relative")
+    low, high = spec.bounds()
+    np.testing.assert_array_equal(low, np.float32([-20, -20, 0, 0]))
+    np.testing.assert_array_equal(high, np.float32([20, 20, 20, 20]))
+    builder = ObservationBuilder(spec)
+    for start, value in itertools.product(EXTREMES, EXTREMES):
+        builder.start(Measurement(*[start] * 6), 1e-2)
+        found = builder.build(Measurement(*[value] * 6), 1e-2, 0.5, 10**12)
+        assert np.all(found >= low) and np.all(found <= high), (start, value, found)
+
+
+def test_length_of_the_run_is_needed_where_it_is_a_feature():
+    builder = ObservationBuilder(ObservationSpec(("num_training_steps",)))
+    builder.start(FIRST, 1e-2)
+    with pytest.raises(ValueError, match="Expected num_training_steps, a feature"):
+        builder.build(FIRST, 1e-2, 0.0)
+
+
+@pytest.mark.parametrize("num_built", [0, 1, 3])
+def test_restored_builder_goes_on_bit_for_bit(num_built):
+    spec = ObservationSpec(ALL + CHANGES, "relative")
+    measurements = [
+        LATER._replace(validation_loss=loss) for loss in (2.0, 0.7, 1.9, 1.1)
+    ]
+    whole, first, second = (ObservationBuilder(spec) for _ in range(3))
+    second.restore(first.state(), 1e-2)  # Nothing is restored from nothing.
+    with pytest.raises(ValueError, match=r"Expected start\(\)"):
+        second.build(FIRST, 1e-2, 0.0, 10)
+    whole.start(FIRST, 1e-2)
+    expected = [whole.build(m, 1e-3, 0.5, 10) for m in measurements]
+    first.start(FIRST, 1e-2)
+    for measurement in measurements[:num_built]:
+        first.build(measurement, 1e-3, 0.5, 10)
+    second.restore(first.state(), 1e-2)
+    found = [second.build(m, 1e-3, 0.5, 10) for m in measurements[num_built:]]
+    np.testing.assert_array_equal(found, expected[num_built:])
+
+
+def test_labels_of_changes():
+    spec = ObservationSpec(("validation_loss_rise", "num_training_steps"), "log")
+    found = [spec.label(name) for name in spec.features]
+    assert found == ["validation_loss_rise", "log num_training_steps"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from learned_lr.trainees import datasets
 from learned_lr.trainees.datasets import Dataset
 from learned_lr.trainees.tasks import Task
 
@@ -45,3 +46,18 @@ def tiny_task():
 def tiny_data():
     """The images and labels of the tiny task."""
     return tiny_dataset()
+
+
+@pytest.fixture
+def no_network(monkeypatch, tmp_path):
+    """No prepared set, no Debian package, and a network that refuses at once."""
+    import requests
+
+    def refuse(url, **_):
+        raise requests.ConnectionError(f"no route to {url}")
+
+    monkeypatch.setattr(requests, "head", refuse)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "prepared"))
+    debian_dir = tmp_path / "debian"
+    monkeypatch.setattr(datasets, "DEBIAN_DIRS", {"fashion_mnist": str(debian_dir)})
+    return debian_dir

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from learned_lr.control.actions import LearningRateScaling
+from learned_lr.control.base_schedules import BaseSchedule
 from learned_lr.control.controller import Controller, ControllerSpec
 from learned_lr.control.observations import Measurement, ObservationSpec
 from learned_lr.trainees import adaptive_schedules, schedules
@@ -132,7 +133,7 @@ def test_hypergradient_on_the_quadratic():
     assert rates[-1] > 2 * rates[0]
 
 
-def _controller(act_before_first_interval, action_bias=0.0):
+def _controller(act_before_first_interval, action_bias=0.0, base=None):
     """Its action is tanh(progress - 0.5 + action_bias)."""
     spec = ControllerSpec(
         network="mlp",
@@ -144,6 +145,7 @@ def _controller(act_before_first_interval, action_bias=0.0):
         trainee_steps_per_action=10,
         num_trainee_steps=40,
         act_before_first_interval=act_before_first_interval,
+        base_schedule=base,
     )
     weights = {
         "normalizer_mean": [0.0],
@@ -187,6 +189,24 @@ def test_learned_keeps_to_the_bounds_of_its_spec():
     )
     assert curve[0] == pytest.approx(0.005)
     assert curve[-1] == 1e-4
+
+
+def test_learned_with_a_base_moves_every_step():
+    task = QuadraticTask(num_trainee_steps=40)
+    base = BaseSchedule(warmup_fraction=0.25, final_fraction=0.5)
+    schedule = adaptive_schedules.Learned(_controller(True, base=base))
+    levels = 0.01 * 2.0 ** np.cumsum([-0.46211716, -0.24491866, 0.0, 0.24491866])
+    next_learning_rates = schedule.start(40)
+    found = [next_learning_rates(step, MEASUREMENT) for step in (0, 10, 20, 30)]
+    assert [len(rates) for rates in found] == [40, 30, 20, 10]
+    np.testing.assert_allclose(found[0][:10], levels[0] * np.arange(0.1, 1.05, 0.1), rtol=1e-6)  # fmt: skip
+    # 0.5 + 0.5 (1 + cos(pi (s - 9) / 30)) / 2: of the first, the last of each interval
+    np.testing.assert_allclose(found[1][[0, 9]], levels[1] * np.array([0.9986305, 0.875]), rtol=1e-6)  # fmt: skip
+    np.testing.assert_allclose(found[3][-1], 0.5 * levels[3], rtol=1e-6)
+    episode = run_episode(task, schedule, 3)
+    rates = episode.column("learning_rate")
+    expected = levels[[0, 0, 1, 2, 3]] * [0.1, 1.0, 0.875, 0.625, 0.5]
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)
 
 
 def test_learned_pickled():

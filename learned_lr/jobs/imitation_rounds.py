@@ -1,0 +1,226 @@
+"""The rounds of an imitation: label, fit, evaluate. Everything but the episodes is computed anew by a resumed run."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import tqdm
+
+from learned_lr.agents import imitation
+from learned_lr.control.controller import Controller
+from learned_lr.execution import cache, seeds
+from learned_lr.execution.run_directory import RunDirectory, Table
+from learned_lr.execution.workers import Workers
+from learned_lr.jobs import regrets
+from learned_lr.report.tables import markdown_table
+from learned_lr.trainees import adaptive_schedules, episode_groups, families
+
+_FIGURES = (
+    "seed",
+    "best_validation_loss",
+    "best_trainee_step",
+    "final_validation_loss",
+    "mean_validation_loss",
+    "diverged",
+)
+EPISODE_COLUMNS = ("round", "task", "rate_multiplier", *_FIGURES, "regret")
+EVALUATION_COLUMNS = ("round", "task", *_FIGURES, "regret")
+ROUND_COLUMNS = (
+    "round",
+    "num_episodes",
+    "num_decisions",
+    "fitting_loss",
+    "explained_variance",
+    "mean_regret",
+    "median_regret",
+    "worst_regret",
+)
+SUMMARY = "imitation.md"
+
+
+class Rounds:
+    """The state of one imitation between rounds."""
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        training: dict,
+        selection: dict,
+        references: regrets.References,
+        environment_config,
+        config: imitation.ImitationConfig,
+        max_multiplier: float,
+        num_episodes: int,
+        seed: int,
+    ):
+        """Takes training and selection tasks by name; the references have both."""
+        self._run, self._references, self._seed = run, references, seed
+        self._training, self._selection = training, selection
+        self._environment_config, self._config = environment_config, config
+        self._max_multiplier, self._num_episodes = max_multiplier, num_episodes
+        self._labelled: dict[str, list[imitation.LabelledEpisodes]] = {}
+        self._episodes: list[dict] = []
+        self._evaluations: list[dict] = []
+        self._rounds: list[dict] = []
+        self._num_steps, self._cpu_sec = 0, 0.0
+
+    def run_all(
+        self, workers: Workers, spec, num_rounds, num_tasks, num_evaluation_episodes
+    ) -> None:
+        """Runs all rounds.
+
+        Args:
+          workers: run the episodes.
+          spec: of the controllers.
+          num_rounds: int > 0, rounds.
+          num_tasks: int > 0, training tasks of a round; None for all.
+          num_evaluation_episodes: int > 0, greedy runs of each selection task and round.
+        """
+        num_tasks = min(num_tasks or len(self._training), len(self._training))
+        total = num_rounds * (num_tasks + len(self._selection))
+        controller = imitation.untrained(spec, self._config.action_deviation)
+        with tqdm.tqdm(total=total, desc="imitate", unit="task", mininterval=1) as bar:
+            for number in range(1, num_rounds + 1):
+                self._label(workers, number, controller, num_tasks, bar)
+                spec = dataclasses.replace(spec, provenance={"round": number})
+                controller, fit = imitation.fit(
+                    spec, self._config, self._labelled, self._seed
+                )
+                self._run.save_controller(f"controllers/round_{number:02d}", controller)
+                found = self._evaluate(
+                    workers, number, controller, num_evaluation_episodes, bar
+                )
+                self._end_round(number, fit, found)
+                bar.set_postfix_str(f"mean regret {np.mean(found):.3f}")
+
+    def _label(self, workers, number, controller, num_tasks, bar):
+        names = sorted(self._training)
+        rng = np.random.default_rng([self._seed, number])
+        drawn = sorted(rng.choice(len(names), num_tasks, replace=False).tolist())
+        drawn = [names[index] for index in drawn]
+        num_episodes = self._num_episodes
+        first = (number - 1) * num_tasks * num_episodes
+        runs = [
+            [
+                (seed, families.draw_multiplier(self._max_multiplier, seed))
+                for seed in self._training_seeds(first + index * num_episodes)
+            ]
+            for index in range(num_tasks)
+        ]
+        found = cache.map_episodes(
+            self._run,
+            workers,
+            imitation.label_episodes,
+            [
+                (
+                    controller,
+                    self._training[name],
+                    self._environment_config,
+                    self._config.action_deviation,
+                    (self._references.peak(name),),
+                    runs_of_task,
+                )
+                for name, runs_of_task in zip(drawn, runs)
+            ],
+            [f"round_{number:02d}_{name}" for name in drawn],
+            imitation.LabelledEpisodes,
+            lambda index, items: bar.update(),
+        )
+        for name, items in zip(drawn, found):
+            self._labelled.setdefault(name, []).append(items)
+            multipliers = items.rate_multipliers.tolist()
+            for multiplier, episode in zip(multipliers, items.group.episodes):
+                row = {"round": number, "task": name, "rate_multiplier": multiplier}
+                self._episodes.append({**row, **self._figures(name, episode)})
+
+    def _training_seeds(self, first):
+        indices = range(first, first + self._num_episodes)
+        return [seeds.training_seed(self._seed, index) for index in indices]
+
+    def _evaluate(self, workers, number, controller, num_episodes, bar):
+        names = sorted(self._selection)
+        schedule = adaptive_schedules.Learned(controller)
+        evaluation_seeds = [
+            seeds.selection_seed(self._seed, index) for index in range(num_episodes)
+        ]
+        groups = cache.map_episodes(
+            self._run,
+            workers,
+            episode_groups.run_episodes,
+            [(self._selection[n], schedule, evaluation_seeds, False) for n in names],
+            [f"greedy_{number:02d}_{name}" for name in names],
+            episode_groups.EpisodeGroup,
+            lambda index, group: bar.update(),
+        )
+        means = []
+        for name, group in zip(names, groups):
+            rows = [self._figures(name, episode) for episode in group.episodes]
+            means.append(float(np.mean([row["regret"] for row in rows])))
+            self._evaluations += [{"round": number, "task": name, **r} for r in rows]
+        return means
+
+    def _figures(self, name, episode):
+        self._num_steps += int(episode.column("trainee_step")[-1])
+        self._cpu_sec += episode.cpu_sec
+        regret = self._references.regret(name, episode.best_validation_loss)
+        return {**episode.summary(), "regret": regret}
+
+    def _end_round(self, number, fit, found):
+        items = [items for groups in self._labelled.values() for items in groups]
+        self._rounds.append(
+            {
+                "round": number,
+                "num_episodes": sum(len(item.actions) for item in items),
+                "num_decisions": sum(item.actions.size for item in items),
+                **fit,
+                **regrets.figures(found),
+            }
+        )
+        for name, columns, rows in (
+            ("episodes.csv", EPISODE_COLUMNS, self._episodes),
+            ("evaluations.csv", EVALUATION_COLUMNS, self._evaluations),
+            ("imitation.csv", ROUND_COLUMNS, self._rounds),
+        ):
+            Table(self._run, name, columns).write(rows)
+
+    def export_best(self) -> Controller:
+        """Writes `controller/`: that of the round with the least mean regret on selection tasks."""
+        best = min(self._rounds, key=lambda row: row["mean_regret"])
+        controller = Controller.load(
+            self._run.file("controllers", f"round_{best['round']:02d}")
+        )
+        provenance = {
+            "round": best["round"],
+            **{name: best[name] for name in ("mean_regret", "worst_regret")},
+            "run_seed": self._seed,
+            "versions": self._run.run_record()["versions"],
+        }
+        spec = dataclasses.replace(controller.spec, provenance=provenance)
+        controller = Controller(spec, controller.weights)
+        self._run.save_controller("controller", controller)
+        return controller
+
+    def costs(self) -> dict[str, float]:
+        """Returns the number of runs and of trainee steps, and their processor seconds."""
+        num_runs = len(self._episodes) + len(self._evaluations)
+        return {
+            "num_runs": num_runs,
+            "num_trainee_steps": self._num_steps,
+            "cpu_sec": self._cpu_sec,
+        }
+
+    def summary(self) -> str:
+        """Returns the regrets on the selection tasks, a round a row, beside the calibrated cosine's."""
+        names = sorted(self._selection)
+        peak = self._references.calibrated_peak(self._training)
+        cosine = regrets.figures(self._references.regrets_at(peak, names))
+        rows = [["controller", "mean regret", "median", "worst"]]
+        rows += [
+            [f"round {row['round']}", *(f"{row[name]:.3f}" for name in cosine)]
+            for row in self._rounds
+        ]
+        rows.append(
+            [f"cosine {peak:g}", *(f"{value:.3f}" for value in cosine.values())]
+        )
+        return markdown_table(rows)

@@ -1,0 +1,104 @@
+"""Losses against what tuning found, task by task: the references of a family, and the regret of a run."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from learned_lr.execution.run_directory import RunDirectory, RunDirectoryError
+
+FILE = "references.json"
+# Keeps the logarithm of a loss near 0 from counting for more than one can see.
+LOSS_OFFSET = 0.02
+
+
+def log_loss(loss: float) -> float:
+    """Returns log(loss + 0.02)."""
+    return math.log(loss + LOSS_OFFSET)
+
+
+class References:
+    """The tuned base schedule of every task of a family, as the job `references` left it."""
+
+    def __init__(self, by_task: Mapping[str, Mapping[str, Any]]):
+        """Takes what `references.json` holds: peak, best_loss and losses (by peak) of each task."""
+        self._by_task = by_task
+
+    @classmethod
+    def of_run(cls, run: RunDirectory, path: str) -> References:
+        """Reads the references of a run directory under the same root directory.
+
+        They are copied, so that a run that is resumed has those it began with.
+
+        Raises:
+          RunDirectoryError: if there are none.
+        """
+        content = run.read(FILE)
+        if content is None:
+            source = os.path.join(run.root_dir, path, FILE)
+            try:
+                with open(source, "rb") as file:
+                    content = file.read()
+            except OSError as error:
+                raise RunDirectoryError(
+                    f"Expected references in {source}, found none: {error.strerror}. Run "
+                    "the job that makes them: python -m learned_lr.references."
+                ) from error
+            run.write(FILE, content)
+        return cls(json.loads(content))
+
+    def check(self, names: Iterable[str]) -> None:
+        """Refuses tasks without a reference.
+
+        Raises:
+          RunDirectoryError: naming them.
+        """
+        missing = [name for name in names if name not in self._by_task]
+        if missing:
+            raise RunDirectoryError(
+                f"Expected a reference for every task, found none for {len(missing)}: "
+                f"{', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}."
+            )
+
+    def peak(self, name: str) -> float:
+        """Returns the peak of a task's tuned base schedule."""
+        return float(self._by_task[name]["peak"])
+
+    def regret(self, name: str, loss: float) -> float:
+        """Returns log(loss + 0.02) minus that of the task's tuned base schedule."""
+        return log_loss(loss) - log_loss(self._by_task[name]["best_loss"])
+
+    def regrets_at(self, peak: float, names: Iterable[str]) -> list[float]:
+        """Returns the regrets of the base schedule at one peak for all tasks."""
+        found = []
+        for name in names:
+            losses = {float(p): v for p, v in self._by_task[name]["losses"].items()}
+            found.append(self.regret(name, losses[peak]))
+        return found
+
+    def calibrated_peak(self, names: Iterable[str]) -> float:
+        """Returns the peak, out of those that every task was run at, of the least mean regret."""
+        names = list(names)
+        peaks = set.intersection(
+            *({float(p) for p in self._by_task[name]["losses"]} for name in names)
+        )
+        if not peaks:
+            raise RunDirectoryError(
+                "Expected a peak that every task was run at, found none."
+            )
+        return min(sorted(peaks), key=lambda p: np.mean(self.regrets_at(p, names)))
+
+
+def figures(regrets: Iterable[float]) -> dict[str, float]:
+    """Returns the mean, median and worst of regrets."""
+    regrets = np.asarray(list(regrets), np.float64)
+    return {
+        "mean_regret": float(np.mean(regrets)),
+        "median_regret": float(np.median(regrets)),
+        "worst_regret": float(np.max(regrets)),
+    }

@@ -1,0 +1,72 @@
+"""Several episodes of one task as one piece of work: the task's graph is traced once for all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from learned_lr.trainees.episode import Episode, run_episode
+
+_FIELDS = [field.name for field in dataclasses.fields(Episode)]
+
+
+@dataclasses.dataclass(frozen=True)
+class EpisodeGroup:
+    """Episodes of one task.
+
+    Attributes:
+      episodes: at least one.
+    """
+
+    episodes: tuple[Episode, ...]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Returns the fields of all episodes by name, stacked: `[num_episodes, ...]` each."""
+        return {
+            name: np.stack([np.asarray(getattr(e, name)) for e in self.episodes])
+            for name in _FIELDS
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Any) -> EpisodeGroup:
+        """Takes what `arrays` returned, perhaps among others.
+
+        Raises:
+          KeyError: if a field is missing.
+        """
+        columns = [arrays[name] for name in _FIELDS]
+        # All fields but the trajectory are plain numbers.
+        rows = zip(*(c if c.ndim > 1 else c.tolist() for c in columns))
+        return cls(tuple(Episode(*row) for row in rows))
+
+    def to_bytes(self) -> bytes:
+        """Returns an npz archive of everything."""
+        return npz_bytes(self.arrays())
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> EpisodeGroup:
+        """Reads what `to_bytes` wrote.
+
+        Raises:
+          ValueError, KeyError, zipfile.BadZipFile: if it is damaged.
+        """
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return cls.from_arrays(archive)
+
+
+def npz_bytes(arrays: dict[str, Any]) -> bytes:
+    """Returns an npz archive of arrays by name."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def run_episodes(
+    task, schedule, seeds: Sequence[int], test: bool = True
+) -> EpisodeGroup:
+    """Runs an episode a seed, see `run_episode`."""
+    return EpisodeGroup(tuple(run_episode(task, schedule, s, test) for s in seeds))
