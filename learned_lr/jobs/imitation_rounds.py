@@ -10,7 +10,8 @@ import tqdm
 from learned_lr.agents import imitation
 from learned_lr.control.controller import Controller
 from learned_lr.execution import cache, seeds
-from learned_lr.execution.run_directory import RunDirectory, Table
+from learned_lr.execution.csv_tables import CsvTable
+from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
 from learned_lr.jobs import regrets
 from learned_lr.report.tables import markdown_table
@@ -182,7 +183,7 @@ class Rounds:
             ("evaluations.csv", EVALUATION_COLUMNS, self._evaluations),
             ("imitation.csv", ROUND_COLUMNS, self._rounds),
         ):
-            Table(self._run, name, columns).write(rows)
+            CsvTable(self._run, name, columns).write(rows)
 
     def export_best(self) -> Controller:
         """Writes `controller/`: that of the round with the least mean regret on selection tasks."""

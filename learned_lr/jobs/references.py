@@ -9,7 +9,8 @@ import tqdm
 
 import gin
 from learned_lr.execution import cache, configured, seeds
-from learned_lr.execution.run_directory import RunDirectory, Table
+from learned_lr.execution.csv_tables import CsvTable
+from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
 from learned_lr.jobs import tuned_cosines
 from learned_lr.jobs.regrets import FILE, log_loss
@@ -74,7 +75,7 @@ def references(
     run.begin(gin.operative_config_str(), {"run": seed, "runs": run_seeds})
     if run.is_finished:
         return run.finished_message(_SUMMARY)
-    table = Table(run, TABLE, COLUMNS)
+    table = CsvTable(run, TABLE, COLUMNS)
     found: dict[int, PeakSearch] = {}
     progress = tqdm.tqdm(total=len(members), desc="tasks", unit="task", mininterval=1)
     with Workers(workers_config) as workers, progress as bar:
