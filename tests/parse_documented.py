@@ -24,7 +24,10 @@ def _parse_command(job, arguments):
     flags.FLAGS(["command", *arguments])
     gin_files = flags.FLAGS.gin_file
     parse_gin(gin_files, flags.FLAGS.gin_bindings)
-    if job != "sweep":  # Which leaves the task to its points.
+    # A sweep leaves the task to its points; others have a family of them.
+    if job in ("imitate", "references"):
+        configured.family()
+    elif job != "sweep":
         configured.task()
     launch.run_path(flags.FLAGS.root_dir, "job", gin_files)
 
