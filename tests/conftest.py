@@ -23,6 +23,14 @@ gc.disable()
 # gin/ would pass for the package gin.)
 pytest_plugins = ["toy_jobs"] if importlib.util.find_spec("tf_agents") else []
 
+# Folders and files whose tests share trained agents, or the runs of toy jobs.
+_GROUPS = {
+    "agents": "agents",
+    "jobs": "jobs",
+    "report": "jobs",
+    "test_launch.py": "jobs",
+}
+
 
 @pytest.fixture(scope="session", autouse=True)
 def no_waiting_for_the_disk():
@@ -46,17 +54,14 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Deals out whole folders, whose tests share what takes seconds to build; of tests/smoke, files.
-
-    tests/report reads what tests/jobs has run.
-    """
+    """Deals out whole files, and together those that share a fixture which takes seconds to build."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class Folders(LoadScopeScheduling):
+    class Files(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             path = pathlib.PurePosixPath(nodeid.partition("::")[0])
-            folder = path.parent.name
-            return {"smoke": str(path), "report": "jobs"}.get(folder, folder)
+            groups = [_GROUPS[part] for part in path.parts if part in _GROUPS]
+            return groups[0] if groups else str(path)
 
     config.option.loadscopereorder = False
-    return Folders(config, log)
+    return Files(config, log)

@@ -87,6 +87,7 @@ PYTHON = {
 }
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     "page", sorted({block.page for block in documents.blocks("python")})
 )
@@ -250,6 +251,7 @@ def _said_to(job):
     return said
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("job", JOBS)
 def test_jobs_parse_what_pages_say(job, tmp_path):
     for block in documents.blocks("python"):

@@ -7,6 +7,7 @@ import pathlib
 import signal
 import types
 
+import matplotlib
 import pytest
 from job_results import EVALUATION, GRID, TRAINING, content_of
 
@@ -41,8 +42,9 @@ def _launch_job(job, root_dir, *bindings, config=TOY, gin_files=None):
     with pytest.MonkeyPatch.context() as patch:
         # TensorFlow's threads can't be set any more in a process that has used it.
         patch.setattr(launch, "limit_threads", lambda num_threads: None)
-        # Most of a figure's time goes into its spacing, which test_comparison.py draws.
+        # Spacing and formulas take most of a figure's time; test_comparison.py draws them.
         patch.setattr("matplotlib.figure.Figure.get_layout_engine", lambda self: None)
+        patch.setitem(matplotlib.rcParams, "text.parse_math", False)
         for flag, value in (
             ("_GIN_FILE", gin_files),
             ("_GIN_BINDINGS", list(bindings)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from learned_lr.agents.collection import collect_episode
 from learned_lr.agents.environment import EnvironmentConfig
@@ -18,6 +19,7 @@ def _mean_validation_loss(controller, task):
     return np.mean([episode.mean_validation_loss for episode in episodes])
 
 
+@pytest.mark.smoke
 def test_ppo_improves_on_the_quadratic():
     task = QuadraticTask()
     environment_config = EnvironmentConfig(initial_learning_rate=0.02)

@@ -15,6 +15,8 @@ from learned_lr.trainees.adaptive_schedules import Learned
 from learned_lr.trainees.episode import run_episode, trainee_for
 from learned_lr.trainees.tasks import Task
 
+pytestmark = pytest.mark.smoke
+
 TASK = Task(
     "parity",
     "digits",

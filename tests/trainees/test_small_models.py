@@ -102,6 +102,7 @@ def test_every_variable_is_drawn_anew(name):
     assert num_drawn >= 1
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("name", NAMES)
 def test_a_few_steps_lower_the_loss(name):
     images, labels = _stripes()
