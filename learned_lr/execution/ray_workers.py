@@ -96,9 +96,12 @@ class RayWorkers:
                 result = ray.get(answer)
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from error
-            except ray.exceptions.ActorUnavailableError:
-                # The connection broke. Whether the worker is alive, the cluster knows only
-                # later, and then answers this.
+            except (
+                ray.exceptions.ActorUnavailableError,
+                ray.exceptions.ObjectLostError,
+            ):
+                # The connection broke, or a finished result was lost with its node. Whether the
+                # worker is alive, the cluster knows only later, and then answers this.
                 sign = worker.actor.node_id.remote()
                 owed[sign] = _Debt(debt.slot, index, is_result=False)
                 continue

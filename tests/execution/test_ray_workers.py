@@ -296,6 +296,22 @@ def _busy_workers(node):
     ]
 
 
+def test_a_result_that_is_lost_with_its_node_is_computed_again(cluster, monkeypatch):
+    lost, get = [], ray.get
+
+    def get_from_a_lost_node(answer):
+        result = get(answer)
+        if result == 4 and not lost:
+            lost.append(answer)
+            raise ray.exceptions.ObjectLostError(answer.hex(), None, "")
+        return result
+
+    monkeypatch.setattr(ray, "get", get_from_a_lost_node)
+    with _workers(num_workers=2) as workers:
+        found = dict(workers.map(worker_functions.square, [(1,), (2,), (3,)]))
+    assert found == {0: 1, 1: 4, 2: 9} and len(lost) == 1
+
+
 def test_grid_survives_the_loss_of_a_node_with_the_results_of_the_local_engine(
     two_nodes, tmp_path
 ):
