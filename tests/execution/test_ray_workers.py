@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -35,12 +37,19 @@ def light_workers(monkeypatch):
 
 @pytest.fixture(scope="module")
 def environment():
-    """The environment in which Ray's processes find this package and worker_functions."""
+    """The environment in which Ray's processes find this package and worker_functions.
+
+    Ray notes the address of a cluster in its folder: one that died elsewhere on this machine
+    would be waited for in vain. (pytest's own folders are too long for Ray's sockets.)
+    """
+    ray_dir = tempfile.mkdtemp(prefix="ray")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", f"{_ROOT}:{_HERE}")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_TMPDIR", ray_dir)
         yield
         ray.shutdown()
+    shutil.rmtree(ray_dir, ignore_errors=True)
 
 
 @pytest.fixture
@@ -224,7 +233,7 @@ def test_places_on_a_node(num_gpus, num_places):
     assert ray_workers._num_places(node, config) == num_places
 
 
-def test_cluster_that_is_not_there_is_named():
+def test_cluster_that_is_not_there_is_named(environment):
     ray.shutdown()
     with pytest.raises(WorkerError, match=r"workers\.address = 'auto', found none"):
         _workers(address="auto")
