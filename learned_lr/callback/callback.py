@@ -96,7 +96,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
 
         Raises:
           ControllerError: if the controller can't be loaded.
-          ValueError: on a number out of its range.
+          ValueError: on a number out of its range, or a controller with a base schedule.
         """
         super().__init__()
         # Keras 2 makes it when `fit` tells what it does, which a loop of the user's own may leave out.
@@ -105,6 +105,11 @@ class LearnedLearningRate(keras.callbacks.Callback):
         self._supports_tf_logs = True
         if not isinstance(controller, Controller):
             controller = Controller.load(controller)
+        if controller.spec.base_schedule is not None:
+            raise ValueError(
+                "Expected a controller without a base schedule, found one, whose rates move "
+                "every step: a loop of your own with ControlLoop.rate_at(step) follows them."
+            )
         self.controller = controller
         self.validation_data = validation_data
         self.validation_batch = validation_batch
