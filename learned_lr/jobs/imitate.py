@@ -77,9 +77,8 @@ def imitate(
             f"{len(training)} and {len(selection)}."
         )
     run.begin(gin.operative_config_str(), {"run": seed})
-    if run.run_record()["status"] == "finished":
-        summary = (run.read(SUMMARY) or b"").decode()
-        return f"{run.path} holds a finished run: nothing is left to do.\n\n{summary}"
+    if run.is_finished:
+        return run.finished_message(SUMMARY)
     found = regrets.References.of_run(run, references)
     found.check([*training, *selection])
     spec = _spec(environment_config, config, training)
