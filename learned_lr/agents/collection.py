@@ -9,7 +9,7 @@ import numpy as np
 
 from learned_lr.agents.environment import EnvironmentConfig, LearningRateEnvironment
 from learned_lr.control.controller import Controller
-from learned_lr.trainees.episode import Episode, trainee_for
+from learned_lr.trainees.episode import Episode, npz_bytes, trainee_for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +35,7 @@ class CollectedEpisode:
     def to_bytes(self) -> bytes:
         """Returns an npz archive of everything."""
         values = dataclasses.asdict(self)
-        buffer = io.BytesIO()
-        np.savez(buffer, **values.pop("episode"), **values)
-        return buffer.getvalue()
+        return npz_bytes({**values.pop("episode"), **values})
 
     @classmethod
     def from_bytes(cls, content: bytes) -> CollectedEpisode:

@@ -18,7 +18,8 @@ import gin
 from learned_lr.agents.environment import EnvironmentConfig, LearningRateEnvironment
 from learned_lr.control.controller import Controller
 from learned_lr.control.controller_spec import ControllerSpec
-from learned_lr.trainees.episode_groups import EpisodeGroup, npz_bytes
+from learned_lr.trainees.episode import npz_bytes
+from learned_lr.trainees.episode_groups import EpisodeGroup
 
 
 @gin.register("imitation")

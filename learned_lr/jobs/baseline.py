@@ -17,22 +17,13 @@ from learned_lr.execution.workers import Workers
 from learned_lr.jobs import schedule_descriptions, schedule_families
 from learned_lr.jobs.schedule_families import Schedules
 from learned_lr.report.tables import markdown_table
-from learned_lr.trainees.episode import Episode, run_episode
+from learned_lr.trainees.episode import SUMMARY_COLUMNS, Episode, run_episode
 
 TABLE = "grid.csv"
 BEST = "best.json"
 _SUMMARY = "grid.md"
 _NUM_SHOWN = 10
-_FIGURES = (
-    "seed",
-    "best_validation_loss",
-    "best_trainee_step",
-    "final_validation_loss",
-    "mean_validation_loss",
-    "diverged",
-    "duration_sec",
-    "cpu_sec",
-)
+_FIGURES = (*SUMMARY_COLUMNS, "duration_sec", "cpu_sec")
 
 
 @gin.configurable("baseline")

@@ -22,7 +22,12 @@ from learned_lr.jobs.schedule_families import Schedules
 from learned_lr.report import statistics
 from learned_lr.report.tables import markdown_table
 from learned_lr.trainees import schedules
-from learned_lr.trainees.episode import TRAJECTORY_COLUMNS, Episode, run_episode
+from learned_lr.trainees.episode import (
+    SUMMARY_COLUMNS,
+    TRAJECTORY_COLUMNS,
+    Episode,
+    run_episode,
+)
 
 TABLE = "evaluation.csv"
 TRAJECTORIES = "trajectories.csv"
@@ -34,12 +39,7 @@ METRICS = ("test_loss", "test_accuracy")
 COLUMNS = (
     "schedule",
     "kind",
-    "seed",
-    "best_validation_loss",
-    "best_trainee_step",
-    "final_validation_loss",
-    "mean_validation_loss",
-    "diverged",
+    *SUMMARY_COLUMNS,
     "test_loss",
     "test_accuracy",
     "duration_sec",

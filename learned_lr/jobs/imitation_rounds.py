@@ -16,17 +16,10 @@ from learned_lr.execution.workers import Workers
 from learned_lr.jobs import regrets
 from learned_lr.report.tables import markdown_table
 from learned_lr.trainees import adaptive_schedules, episode_groups, families
+from learned_lr.trainees.episode import SUMMARY_COLUMNS
 
-_FIGURES = (
-    "seed",
-    "best_validation_loss",
-    "best_trainee_step",
-    "final_validation_loss",
-    "mean_validation_loss",
-    "diverged",
-)
-EPISODE_COLUMNS = ("round", "task", "rate_multiplier", *_FIGURES, "regret")
-EVALUATION_COLUMNS = ("round", "task", *_FIGURES, "regret")
+EPISODE_COLUMNS = ("round", "task", "rate_multiplier", *SUMMARY_COLUMNS, "regret")
+EVALUATION_COLUMNS = ("round", "task", *SUMMARY_COLUMNS, "regret")
 ROUND_COLUMNS = (
     "round",
     "num_episodes",

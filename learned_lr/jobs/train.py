@@ -21,15 +21,9 @@ from learned_lr.execution.workers import Workers
 from learned_lr.jobs import comparison
 from learned_lr.jobs.tensorboard import TensorBoard
 from learned_lr.trainees import adaptive_schedules
-from learned_lr.trainees.episode import Episode, run_episode
+from learned_lr.trainees.episode import SUMMARY_COLUMNS, Episode, run_episode
 
-_EPISODE_FIGURES = (
-    "best_validation_loss",
-    "best_trainee_step",
-    "final_validation_loss",
-    "mean_validation_loss",
-    "diverged",
-)
+_EPISODE_FIGURES = SUMMARY_COLUMNS[1:]  # The seed has a place of its own.
 EPISODE_COLUMNS = ("iteration", "episode", "seed", "return", *_EPISODE_FIGURES)
 UPDATE_COLUMNS = (
     "policy_loss",

@@ -10,7 +10,7 @@ import numpy as np
 
 from learned_lr.control.base_schedules import BaseSchedule
 from learned_lr.jobs.regrets import log_loss
-from learned_lr.trainees.episode import Episode, run_episode
+from learned_lr.trainees.episode import Episode, npz_bytes, run_episode
 from learned_lr.trainees.scaled_schedules import BaseAtPeak
 
 # Beyond these a grid isn't widened: the bounds of a controller's rates are 1e-7 and 1.
@@ -76,9 +76,7 @@ class PeakSearch:
 
     def to_bytes(self) -> bytes:
         """Returns an npz archive of everything."""
-        buffer = io.BytesIO()
-        np.savez(buffer, **dataclasses.asdict(self))
-        return buffer.getvalue()
+        return npz_bytes(dataclasses.asdict(self))
 
     @classmethod
     def from_bytes(cls, content: bytes) -> PeakSearch:

@@ -7,6 +7,7 @@ import functools
 import io
 import math
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,24 @@ TRAJECTORY_COLUMNS = (
     "final_kernel_variance",
     "validation_accuracy",
 )
+
+
+# What `Episode.summary` returns, the seed first.
+SUMMARY_COLUMNS = (
+    "seed",
+    "best_validation_loss",
+    "best_trainee_step",
+    "final_validation_loss",
+    "mean_validation_loss",
+    "diverged",
+)
+
+
+def npz_bytes(arrays: Mapping[str, Any]) -> bytes:
+    """Returns an npz archive of arrays by name."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,9 +95,7 @@ class Episode:
 
     def to_bytes(self) -> bytes:
         """Returns an npz archive of everything."""
-        buffer = io.BytesIO()
-        np.savez(buffer, **dataclasses.asdict(self))
-        return buffer.getvalue()
+        return npz_bytes(dataclasses.asdict(self))
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Episode:
@@ -101,14 +118,15 @@ class Episode:
     def summary(self) -> dict[str, Any]:
         """Returns the figures of a table row."""
         best = int(np.argmin(self.column("validation_loss")))
-        return {
-            "seed": self.seed,
-            "best_validation_loss": self.best_validation_loss,
-            "best_trainee_step": int(self.column("trainee_step")[best]),
-            "final_validation_loss": self.final_validation_loss,
-            "mean_validation_loss": self.mean_validation_loss,
-            "diverged": self.diverged,
-        }
+        values = (
+            self.seed,
+            self.best_validation_loss,
+            int(self.column("trainee_step")[best]),
+            self.final_validation_loss,
+            self.mean_validation_loss,
+            self.diverged,
+        )
+        return dict(zip(SUMMARY_COLUMNS, values))
 
 
 class EpisodeRecorder:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from learned_lr.trainees.episode import Episode, run_episode
+from learned_lr.trainees.episode import Episode, npz_bytes, run_episode
 
 _FIELDS = [field.name for field in dataclasses.fields(Episode)]
 
@@ -56,13 +56,6 @@ class EpisodeGroup:
         """
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             return cls.from_arrays(archive)
-
-
-def npz_bytes(arrays: dict[str, Any]) -> bytes:
-    """Returns an npz archive of arrays by name."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    return buffer.getvalue()
 
 
 def run_episodes(
