@@ -23,12 +23,15 @@ gc.disable()
 # gin/ would pass for the package gin.)
 pytest_plugins = ["toy_jobs"] if importlib.util.find_spec("tf_agents") else []
 
-# Folders and files whose tests share trained agents, or the runs of toy jobs.
+# Folders and files whose tests share trained agents, the runs of toy jobs, or the one Ray cluster
+# that a machine is asked for.
 _GROUPS = {
     "agents": "agents",
     "jobs": "jobs",
     "report": "jobs",
     "test_launch.py": "jobs",
+    "test_ray_node_loss.py": "ray",
+    "test_ray_workers.py": "ray",
 }
 
 

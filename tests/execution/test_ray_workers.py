@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import pathlib
-import shutil
 import signal
-import subprocess
-import sys
-import tempfile
 import threading
-import time
 
 import pytest
 import worker_functions
+from processes import is_running, wait_for
 
 from learned_lr.execution import ray_workers
 from learned_lr.execution.worker_processes import WorkerError
@@ -35,23 +30,6 @@ def light_workers(monkeypatch):
     monkeypatch.setattr(ray_workers, "limit_threads", worker_functions.set_no_threads)
 
 
-@pytest.fixture(scope="module")
-def environment():
-    """The environment in which Ray's processes find this package and worker_functions.
-
-    Ray notes the address of a cluster in its folder: one that died elsewhere on this machine
-    would be waited for in vain. (pytest's own folders are too long for Ray's sockets.)
-    """
-    ray_dir = tempfile.mkdtemp(prefix="ray")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", f"{_ROOT}:{_HERE}")
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_TMPDIR", ray_dir)
-        yield
-        ray.shutdown()
-    shutil.rmtree(ray_dir, ignore_errors=True)
-
-
 @pytest.fixture
 def cluster(environment):
     """A cluster of two cores that outlives the test: starting one takes seconds."""
@@ -64,21 +42,6 @@ def cluster(environment):
             log_to_driver=False,
             logging_level="ERROR",
         )
-
-
-def _is_running(pid):
-    try:
-        state = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return False
-    return state.rpartition(")")[2].split()[0] != "Z"
-
-
-def _wait_for(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def _workers(num_workers=1, **values):
@@ -112,7 +75,7 @@ def test_worker_keeps_its_process_and_ends_with_stop(cluster):
         pids = {workers_pid for _, workers_pid in workers.map(*_process_ids(2))}
         pids |= {workers_pid for _, workers_pid in workers.map(*_process_ids(2))}
     (pid,) = pids
-    _wait_for(lambda: not _is_running(pid))
+    wait_for(lambda: not is_running(pid))
 
 
 def _process_ids(num_calls):
@@ -143,7 +106,7 @@ def test_worker_killed_between_two_calls_is_replaced(cluster):
     with _workers() as workers:
         ((_, pid),) = workers.map(*_process_ids(1))
         os.kill(pid, signal.SIGKILL)
-        _wait_for(lambda: not _is_running(pid))
+        wait_for(lambda: not is_running(pid))
         ((_, other),) = workers.map(*_process_ids(1))
     assert other != pid
 
@@ -161,7 +124,7 @@ def test_interrupt_ends_busy_workers(cluster, tmp_path):
     paths = [tmp_path / "first", tmp_path / "second"]
 
     def interrupt():
-        _wait_for(lambda: all(path.exists() for path in paths))
+        wait_for(lambda: all(path.exists() for path in paths))
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
@@ -171,7 +134,7 @@ def test_interrupt_ends_busy_workers(cluster, tmp_path):
         list(workers.map(worker_functions.report_and_sleep, calls))
     thread.join()
     pids = [int(path.read_text(encoding="utf-8")) for path in paths]
-    _wait_for(lambda: not any(_is_running(pid) for pid in pids))
+    wait_for(lambda: not any(is_running(pid) for pid in pids))
 
 
 def test_workers_do_not_hear_ctrl_c(cluster):
@@ -239,72 +202,6 @@ def test_cluster_that_is_not_there_is_named(environment):
         _workers(address="auto")
 
 
-@pytest.fixture
-def two_nodes(environment):
-    """A cluster of two nodes of one core each, and its second node, whose loss is noticed soon."""
-    from ray.cluster_utils import Cluster
-
-    ray.shutdown()
-    noticing = {
-        "health_check_initial_delay_ms": 0,
-        "health_check_period_ms": 500,
-        "health_check_failure_threshold": 4,
-    }
-    head = {"num_cpus": 1, "include_dashboard": False, "_system_config": noticing}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    yield cluster, cluster.add_node(num_cpus=1)
-    cluster.shutdown()
-
-
-def _start_baseline(root_dir, *bindings):
-    bindings = (
-        "task.name = 'quadratic'",
-        "task.num_trainee_steps = 20000",
-        "step_decay.initial_learning_rates = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)",
-        "step_decay.discount_steps = (100,)",
-        "step_decay.discount_factors = (0.99,)",
-        "baseline.num_seeds = 2",
-        *bindings,
-    )
-    return subprocess.Popen(
-        [
-            *(sys.executable, "-m", "learned_lr.baseline"),
-            "--gin_file=gin/baseline/digits_cnn.gin",
-            *(f"--gin_bindings={binding}" for binding in bindings),
-            f"--root_dir={root_dir}",
-        ],
-        cwd=_ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def _grid(root_dir):
-    """Returns the rows of grid.csv without timings; none if it isn't there yet."""
-    path = root_dir / "baseline" / "quadratic" / "digits_cnn" / "grid.csv"
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [
-        {k: v for k, v in row.items() if k not in ("duration_sec", "cpu_sec")}
-        for row in rows
-    ]
-
-
-def _busy_workers(node):
-    """Returns the processes of a node that are at work, by the title that Ray gives them."""
-    (raylet,) = node.all_processes["raylet"]
-    path = pathlib.Path(f"/proc/{raylet.process.pid}/task")
-    children = [c for f in path.glob("*/children") for c in f.read_text().split()]
-    return [
-        int(child)
-        for child in children
-        if b"_Process.run" in pathlib.Path(f"/proc/{child}/cmdline").read_bytes()
-    ]
-
-
 def test_a_result_that_is_lost_with_its_node_is_computed_again(cluster, monkeypatch):
     lost, get = [], ray.get
 
@@ -319,33 +216,3 @@ def test_a_result_that_is_lost_with_its_node_is_computed_again(cluster, monkeypa
     with _workers(num_workers=2) as workers:
         found = dict(workers.map(worker_functions.square, [(1,), (2,), (3,)]))
     assert found == {0: 1, 1: 4, 2: 9} and len(lost) == 1
-
-
-def test_grid_survives_the_loss_of_a_node_with_the_results_of_the_local_engine(
-    two_nodes, tmp_path
-):
-    cluster, lost = two_nodes
-    bindings = ["workers.engine = 'ray'", f"workers.address = '{cluster.address}'"]
-    process = _start_baseline(tmp_path / "ray", *bindings)
-    _wait_for(
-        lambda: (
-            process.poll() is not None
-            or (len(_grid(tmp_path / "ray")) >= 3 and _busy_workers(lost))
-        ),
-        seconds=120,
-    )
-    num_rows, busy = len(_grid(tmp_path / "ray")), _busy_workers(lost)
-    cluster.remove_node(lost, allow_graceful=False)
-    output, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    assert 3 <= num_rows < 12 and len(busy) == 1
-    local = _start_baseline(tmp_path / "local", "workers.num_workers = 1")
-    _, errors = local.communicate(timeout=300)
-    assert local.returncode == 0, errors
-    grid = _grid(tmp_path / "ray")
-    assert [row["run"] for row in grid] == [str(run) for run in range(12)]
-    assert grid == _grid(tmp_path / "local")
-    # The engine may change between a run and the one that goes on with it.
-    again = _start_baseline(tmp_path / "ray", "workers.num_workers = 0")
-    output, _ = again.communicate(timeout=300)
-    assert "holds a finished run" in output

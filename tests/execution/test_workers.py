@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import re
 import signal
 import sys
@@ -12,6 +11,7 @@ import time
 
 import pytest
 import worker_functions
+from processes import is_running, wait_for
 
 from learned_lr.execution import local_workers
 from learned_lr.execution.worker_processes import WorkerError
@@ -23,21 +23,6 @@ from learned_lr.execution.workers_config import WorkersConfig
 def light_workers(monkeypatch):
     # A worker that imports TensorFlow takes seconds to start.
     monkeypatch.setattr(local_workers, "_start_worker", worker_functions.set_no_threads)
-
-
-def _is_running(pid):
-    try:
-        state = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return False
-    return state.rpartition(")")[2].split()[0] != "Z"
-
-
-def _wait_for(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def test_no_workers_work_in_place_and_in_order():
@@ -109,7 +94,7 @@ def test_worker_killed_between_two_calls_is_replaced():
     with Workers(WorkersConfig(num_workers=1)) as workers:
         ((_, pid),) = workers.map(worker_functions.process_id, [()])
         os.kill(pid, signal.SIGKILL)
-        _wait_for(lambda: not _is_running(pid))
+        wait_for(lambda: not is_running(pid))
         ((_, other),) = workers.map(worker_functions.process_id, [()])
     assert other != pid
 
@@ -125,7 +110,7 @@ def test_interrupt_ends_busy_workers(tmp_path):
     paths = [tmp_path / "first", tmp_path / "second"]
 
     def interrupt():
-        _wait_for(lambda: all(path.exists() for path in paths))
+        wait_for(lambda: all(path.exists() for path in paths))
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
@@ -135,7 +120,7 @@ def test_interrupt_ends_busy_workers(tmp_path):
         list(workers.map(worker_functions.report_and_sleep, calls))
     thread.join()
     pids = [int(path.read_text(encoding="utf-8")) for path in paths]
-    _wait_for(lambda: not any(_is_running(pid) for pid in pids))
+    wait_for(lambda: not any(is_running(pid) for pid in pids))
 
 
 def test_workers_do_not_hear_ctrl_c():

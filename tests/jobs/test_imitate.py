@@ -9,11 +9,11 @@ import shutil
 
 import numpy as np
 import pytest
+from killed_writes import run_killed_at_writes
 
 from learned_lr.agents import imitation
 from learned_lr.control.base_schedules import BaseSchedule
 from learned_lr.control.controller import Controller
-from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.trainees import families
 from learned_lr.trainees.adaptive_schedules import Learned
 from learned_lr.trainees.episode import run_episode
@@ -163,35 +163,13 @@ def test_summary_has_the_calibrated_cosine(finished):
     assert len(lines) == 5
 
 
-class _Killed(BaseException):
-    """Stands for a SIGKILL: nothing in the package catches it."""
-
-
 @pytest.mark.parametrize("is_before", [True, False])
 def test_stopped_at_writes_all_along_it_resumes_to_the_same_bytes(
-    launch_job, finished, tmp_path, monkeypatch, is_before
+    launch_job, finished, tmp_path, is_before
 ):
-    write, num_kills, allowed = RunDirectory.write, 0, int(not is_before)
-
-    def write_or_die(self, name, content):
-        nonlocal left
-        if is_before and left == 0:
-            raise _Killed
-        write(self, name, content)
-        if not is_before and left == 0:
-            raise _Killed
-        left -= 1
-
-    while True:
-        left = allowed
-        monkeypatch.setattr(RunDirectory, "write", write_or_die)
-        try:
-            assert _run(launch_job, tmp_path) == 0
-            break
-        except _Killed:
-            num_kills += 1
-            allowed += 2
-    monkeypatch.undo()
+    num_kills = run_killed_at_writes(
+        lambda: _run(launch_job, tmp_path), is_before, int(not is_before), stride=2
+    )
     assert num_kills >= 5
     assert _results(_path(tmp_path)) == _results(finished)
 

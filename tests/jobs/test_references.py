@@ -7,9 +7,9 @@ import json
 
 import numpy as np
 import pytest
+from killed_writes import run_killed_at_writes
 
 from learned_lr.control.base_schedules import BaseSchedule
-from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.jobs import regrets, tuned_cosines
 from learned_lr.trainees.episode import run_episode
 from learned_lr.trainees.families import parse
@@ -27,10 +27,6 @@ workers.num_workers = 0
 """
 PEAKS = [0.01, 0.03, 0.1, 0.3]
 SEEDS = [1_000_000_000, 1_000_000_001]
-
-
-class _Killed(BaseException):
-    """Stands for a SIGKILL: nothing in the package catches it."""
 
 
 @pytest.fixture(scope="module", name="path")
@@ -116,26 +112,10 @@ def test_regrets_read_them(path):
     assert found.regret(QUICK, best) == 0.0
 
 
-def test_stopped_at_every_write(launch_job, path, tmp_path, monkeypatch):
-    write = RunDirectory.write
-    allowed, num_kills = 0, 0
-
-    def write_or_die(self, name, content):
-        nonlocal left
-        if left == 0:
-            raise _Killed
-        write(self, name, content)
-        left -= 1
-
-    while True:
-        left = allowed
-        monkeypatch.setattr(RunDirectory, "write", write_or_die)
-        try:
-            assert launch_job("references", tmp_path, config=CONFIG) == 0
-            break
-        except _Killed:
-            num_kills += 1
-            allowed += 1
+def test_stopped_at_every_write(launch_job, path, tmp_path):
+    num_kills = run_killed_at_writes(
+        lambda: launch_job("references", tmp_path, config=CONFIG)
+    )
     assert num_kills >= 6
     again = tmp_path / "references" / "toys" / "toy"
     assert _rows(again) == _rows(path)

@@ -4,44 +4,18 @@ from __future__ import annotations
 
 import pytest
 from job_results import results_of
+from killed_writes import run_killed_at_writes
 
 from learned_lr.execution import run_directory
 from learned_lr.execution.run_directory import RunDirectory
 
 
-class _Killed(BaseException):
-    """Stands for a SIGKILL: nothing in the package catches it."""
-
-
 @pytest.mark.parametrize("job", ["baseline", "evaluate"])
 @pytest.mark.parametrize("is_before", [True, False])
-def test_stopped_at_every_write(
-    run_jobs, undisturbed_jobs, tmp_path, monkeypatch, job, is_before
-):
+def test_stopped_at_every_write(run_jobs, undisturbed_jobs, tmp_path, job, is_before):
     if job == "evaluate":
         assert run_jobs(tmp_path, "baseline") == 0
-    write = RunDirectory.write
-    allowed, num_kills = 0, 0
-
-    def write_or_die(self, name, content):
-        nonlocal left
-        if is_before and left == 0:
-            raise _Killed
-        write(self, name, content)
-        if not is_before and left == 0:
-            raise _Killed
-        left -= 1
-
-    while True:
-        left = allowed
-        monkeypatch.setattr(RunDirectory, "write", write_or_die)
-        try:
-            assert run_jobs(tmp_path, job) == 0
-            break
-        except _Killed:
-            num_kills += 1
-            allowed += 1
-    monkeypatch.undo()
+    num_kills = run_killed_at_writes(lambda: run_jobs(tmp_path, job), is_before)
     assert num_kills >= 8
     found = results_of(tmp_path / job / "quadratic" / "toy")
     expected = results_of(undisturbed_jobs / job / "quadratic" / "toy")
