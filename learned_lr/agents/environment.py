@@ -42,6 +42,8 @@ class EnvironmentConfig:
       max_learning_rate: upper bound of the learning rate.
       act_before_first_interval: True, the untrained network is observed and the first
         decision scales the initial rate; False, the first interval runs at it.
+      initial_sgd_learning_rate: the same where the task's optimizer is SGD, whose good rates
+        are larger; None for no difference.
       base_schedule: what decisions scale, `@base_schedule()` in gin; None for the rate
         itself, the paper's action.
     """
@@ -55,6 +57,7 @@ class EnvironmentConfig:
     max_learning_rate: float = 1.0
     act_before_first_interval: bool = True
     base_schedule: base_schedules.BaseSchedule | None = None
+    initial_sgd_learning_rate: float | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "features", tuple(self.features))
@@ -64,13 +67,19 @@ class EnvironmentConfig:
                 f"{self.reward!r}."
             )
         low, high = self.min_learning_rate, self.max_learning_rate
-        if not low <= self.initial_learning_rate <= high:
-            raise ValueError(
-                f"Expected environment.initial_learning_rate in [{low!r}, {high!r}], found "
-                f"{self.initial_learning_rate!r}."
-            )
+        for name in ("initial_learning_rate", "initial_sgd_learning_rate"):
+            rate = getattr(self, name)
+            if rate is not None and not low <= rate <= high:
+                raise ValueError(
+                    f"Expected environment.{name} in [{low!r}, {high!r}], found {rate!r}."
+                )
         self.scaling()
         self.observation_spec(1.0)
+
+    def first_level(self, task) -> float:
+        """Returns what the first decision on a task scales."""
+        own = self.initial_sgd_learning_rate if task.is_sgd else None
+        return self.initial_learning_rate if own is None else own
 
     def scaling(self) -> LearningRateScaling:
         """Returns how an action changes the learning rate."""
@@ -143,7 +152,7 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
         )
         self._next_seed = seed
         self._recorder = None
-        self.level = float(self.config.initial_learning_rate)
+        self.level = float(self.config.first_level(self.task))
         self._rate_multiplier = rate_multiplier
 
     def observation_spec(self):
@@ -177,7 +186,7 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
         self._recorder = episodes.EpisodeRecorder(self._next_seed)
         self._next_seed += 1
         self._num_steps = 0
-        self.level = float(self.config.initial_learning_rate)
+        self.level = float(self.config.first_level(self.task))
         self._measurement = self._trainee.measure()
         self._builder.start(self._measurement, self.level)
         if not self.config.act_before_first_interval:

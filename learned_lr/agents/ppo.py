@@ -212,6 +212,7 @@ class PPOTrainer:
             source_tasks=(self._task.name,),
             provenance=provenance or {},
             base_schedule=self._environment_config.base_schedule,
+            initial_sgd_learning_rate=self._environment_config.initial_sgd_learning_rate,
         )
         return Controller(spec, self._weights())
 

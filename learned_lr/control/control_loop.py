@@ -57,6 +57,7 @@ class ControlLoop:
         min_learning_rate: float | None = None,
         max_learning_rate: float | None = None,
         num_normalizer_decisions: int = 0,
+        is_sgd: bool = False,
     ):
         """Starts a run.
 
@@ -74,6 +75,8 @@ class ControlLoop:
           num_normalizer_decisions: int, after so many decisions the normaliser's mean and
             variance become those of the observations of this run so far; 0 leaves the
             normaliser as it was trained.
+          is_sgd: whether the network's optimizer is SGD, with or without momentum; a
+            controller may start it at another level than Adam and its kind.
 
         Raises:
           ValueError: on a number out of its range.
@@ -90,7 +93,7 @@ class ControlLoop:
         if rate is None:
             # The controller's own start gives way to the user's bounds; a start the user named must fit them.
             low, high = self.scaling.min_learning_rate, self.scaling.max_learning_rate
-            rate = min(max(spec.initial_learning_rate, low), high)
+            rate = min(max(spec.first_level(is_sgd), low), high)
         _check_rate("initial_learning_rate", rate, self.scaling)
         self.initial_learning_rate = self.level = float(rate)
         self.set_length(num_training_steps, control_interval)

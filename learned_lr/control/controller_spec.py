@@ -22,7 +22,7 @@ ACTIVATIONS = ("tanh", "relu")
 # What spec.json says of the folder, beside the spec.
 _FOLDER_ENTRIES = ("format_version", "weights_sha256")
 # Entries that controllers of earlier versions lack, which then have their default.
-_LATER_ENTRIES = ("base_schedule",)
+_LATER_ENTRIES = ("base_schedule", "initial_sgd_learning_rate")
 
 
 class ControllerError(ValueError):
@@ -47,6 +47,8 @@ class ControllerSpec:
       source_tasks: names of the tasks it was trained on.
       provenance: JSON-able facts about the training (versions, seeds, validation loss, configuration).
       base_schedule: what the level is multiplied by at each step; None for nothing, the paper's action.
+      initial_sgd_learning_rate: float, in place of `initial_learning_rate` where the optimizer is SGD, whose good rates
+        are larger than those of Adam and its kind; None for the same.
     """
 
     network: str
@@ -61,6 +63,7 @@ class ControllerSpec:
     source_tasks: tuple[str, ...] = ()
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
     base_schedule: BaseSchedule | None = None
+    initial_sgd_learning_rate: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source_tasks", tuple(self.source_tasks))
@@ -72,6 +75,11 @@ class ControllerSpec:
             raise ControllerError(
                 f"Expected activation to be one of {list(ACTIVATIONS)}, found {self.activation!r}."
             )
+
+    def first_level(self, is_sgd: bool) -> float:
+        """Returns what the first decision scales, for an optimizer that is SGD or one that isn't."""
+        own = self.initial_sgd_learning_rate if is_sgd else None
+        return self.initial_learning_rate if own is None else own
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """Returns the shape of each float32 weight by its name."""

@@ -121,4 +121,5 @@ def _spec(environment_config, config, tasks):
         act_before_first_interval=environment_config.act_before_first_interval,
         source_tasks=tuple(sorted(tasks)),
         base_schedule=environment_config.base_schedule,
+        initial_sgd_learning_rate=environment_config.initial_sgd_learning_rate,
     )

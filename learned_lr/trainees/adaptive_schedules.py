@@ -48,7 +48,7 @@ class ReduceOnPlateau:
             f"plateau {self.initial_learning_rate:g}, {self.factor:g}, {self.patience}"
         )
 
-    def start(self, num_trainee_steps: int) -> NextLearningRate:
+    def start(self, task) -> NextLearningRate:
         """Begins an episode."""
         rate, best, waited = self.initial_learning_rate, float("inf"), 0
 
@@ -96,7 +96,7 @@ class Hypergradient:
             f"{self.hypergradient_learning_rate:g}"
         )
 
-    def start(self, num_trainee_steps: int) -> NextLearningRate:
+    def start(self, task) -> NextLearningRate:
         """Begins an episode, in which intervals are trained by a function of its own."""
         interval = HypergradientInterval(
             self.initial_learning_rate, self.hypergradient_learning_rate
@@ -138,13 +138,14 @@ class Learned:
         """A short name for tables."""
         return self.label
 
-    def start(self, num_trainee_steps: int) -> NextLearningRate:
+    def start(self, task) -> NextLearningRate:
         """Begins an episode."""
         loop = ControlLoop(
             self.controller,
-            num_trainee_steps,
+            task.num_trainee_steps,
             initial_learning_rate=self.initial_learning_rate,
             num_normalizer_decisions=self.num_normalizer_decisions,
+            is_sgd=task.is_sgd,
         )
 
         def next_learning_rates(trainee_step, measurement):
@@ -153,8 +154,8 @@ class Learned:
                 self.controller.spec.base_schedule,
                 loop.level,
                 trainee_step,
-                num_trainee_steps - trainee_step,
-                num_trainee_steps,
+                task.num_trainee_steps - trainee_step,
+                task.num_trainee_steps,
             )
 
         return next_learning_rates

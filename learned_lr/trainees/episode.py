@@ -186,7 +186,7 @@ def run_episode(task, schedule, seed: int, test: bool = True) -> Episode:
     recorder = EpisodeRecorder(seed)
     trainee.reset(seed)
     measurement = trainee.measure()
-    next_learning_rate = schedule.start(task.num_trainee_steps)
+    next_learning_rate = schedule.start(task)
     for step in range(0, task.num_trainee_steps, task.trainee_steps_per_action):
         chosen = next_learning_rate(step, measurement)
         if np.ndim(chosen):  # A rate a step.

@@ -32,11 +32,11 @@ class BaseAtPeak:
             f"to {self.base.final_fraction:g}"
         )
 
-    def start(self, num_trainee_steps: int) -> NextLearningRate:
+    def start(self, task) -> NextLearningRate:
         """Begins an episode."""
         multipliers = [
-            self.base.multiplier(step, num_trainee_steps)
-            for step in range(num_trainee_steps)
+            self.base.multiplier(step, task.num_trainee_steps)
+            for step in range(task.num_trainee_steps)
         ]
         rates = self.peak_learning_rate * np.asarray(multipliers)
         return lambda trainee_step, measurement: rates[trainee_step:]
@@ -62,9 +62,9 @@ class Multiplied:
         """A short name for tables."""
         return f"{self.schedule.name}, times {self.multiplier:g}"
 
-    def start(self, num_trainee_steps: int) -> NextLearningRate:
+    def start(self, task) -> NextLearningRate:
         """Begins an episode."""
-        next_learning_rate = self.schedule.start(num_trainee_steps)
+        next_learning_rate = self.schedule.start(task)
         return lambda trainee_step, measurement: (
             self.multiplier * next_learning_rate(trainee_step, measurement)
         )

@@ -1,7 +1,7 @@
 """Schedules: whatever picks a learning rate. Plain values, so that they travel to worker processes.
 
 These follow a formula or a record; `adaptive_schedules` has those that react to the run.
-A schedule's `start(num_trainee_steps)` returns a function for one episode,
+A schedule's `start(task)` returns a function for one episode on a task,
 `next_learning_rate(trainee_step, measurement)`, called at the start of every interval. It
 returns a rate, which is held for the interval, or an array of the rates of the steps from
 this one on, as many as an interval has or more. A schedule that needs more than a rate returns an `IntervalFn` in its place.
@@ -55,7 +55,7 @@ class Constant:
         """A short name for tables."""
         return f"constant {self.learning_rate:g}"
 
-    def start(self, num_trainee_steps: int) -> NextLearningRate:
+    def start(self, task) -> NextLearningRate:
         """Begins an episode."""
         return lambda trainee_step, measurement: self.learning_rate
 
@@ -84,7 +84,7 @@ class StepDecay:
             f"{self.discount_factor:g}"
         )
 
-    def start(self, num_trainee_steps: int) -> NextLearningRate:
+    def start(self, task) -> NextLearningRate:
         """Begins an episode."""
 
         def next_learning_rate(trainee_step, measurement):
@@ -121,14 +121,14 @@ class WarmupCosine:
         name = f"cosine {self.peak_learning_rate:g}, warm-up {self.num_warmup_steps}"
         return f"{name}, to {self.final_fraction:g}" if self.final_fraction else name
 
-    def start(self, num_trainee_steps: int) -> NextLearningRate:
+    def start(self, task) -> NextLearningRate:
         """Begins an episode."""
         peak = self.peak_learning_rate
         final = self.final_fraction * peak
         return _after_warmup(
             peak,
             self.num_warmup_steps,
-            num_trainee_steps,
+            task.num_trainee_steps,
             lambda done: final + (peak - final) * (1 + math.cos(math.pi * done)) / 2,
         )
 
@@ -156,13 +156,13 @@ class WarmupLinear:
         """A short name for tables."""
         return f"linear {self.peak_learning_rate:g}, warm-up {self.num_warmup_steps}"
 
-    def start(self, num_trainee_steps: int) -> NextLearningRate:
+    def start(self, task) -> NextLearningRate:
         """Begins an episode."""
         peak = self.peak_learning_rate
         return _after_warmup(
             peak,
             self.num_warmup_steps,
-            num_trainee_steps,
+            task.num_trainee_steps,
             lambda done: peak * (1 - done),
         )
 
@@ -186,11 +186,11 @@ class Exponential:
         """A short name for tables."""
         return f"exponential {self.initial_learning_rate:g}, {self.final_fraction:g}"
 
-    def start(self, num_trainee_steps: int) -> NextLearningRate:
+    def start(self, task) -> NextLearningRate:
         """Begins an episode."""
 
         def next_learning_rate(trainee_step, measurement):
-            done = trainee_step / num_trainee_steps
+            done = trainee_step / task.num_trainee_steps
             return self.initial_learning_rate * self.final_fraction**done
 
         return next_learning_rate
@@ -223,13 +223,13 @@ class OneCycle:
         """A short name for tables."""
         return f"one cycle {self.peak_learning_rate:g}, {self.warmup_fraction:g}"
 
-    def start(self, num_trainee_steps: int) -> NextLearningRate:
+    def start(self, task) -> NextLearningRate:
         """Begins an episode."""
         initial = self.peak_learning_rate / self.initial_divisor
         warmup = self.warmup_fraction
 
         def next_learning_rate(trainee_step, measurement):
-            done = trainee_step / num_trainee_steps
+            done = trainee_step / task.num_trainee_steps
             if done < warmup:
                 start, end, part = initial, self.peak_learning_rate, done / warmup
             else:
@@ -270,7 +270,7 @@ class RecordedRates:
         """A short name for tables."""
         return self.label
 
-    def start(self, num_trainee_steps: int) -> NextLearningRate:
+    def start(self, task) -> NextLearningRate:
         """Begins an episode."""
         table = RateTable(self.trainee_steps, self.learning_rates)
         return lambda trainee_step, measurement: table.at(trainee_step)

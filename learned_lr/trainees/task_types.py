@@ -88,6 +88,13 @@ class Task:
             task_fields.check_choice(self, "optimizer", OPTIMIZERS)
 
     @property
+    def is_sgd(self) -> bool:
+        """Whether the optimizer is SGD, with or without momentum."""
+        if callable(self.optimizer):
+            return type(self.optimizer()).__name__ == "SGD"
+        return self.optimizer == "sgd"
+
+    @property
     def num_decisions(self) -> int:
         """Decisions of one episode."""
         return self.num_trainee_steps // self.trainee_steps_per_action
@@ -137,6 +144,11 @@ class QuadraticTask:
     def __post_init__(self):
         task_fields.check_budget(self)
         task_fields.check_positive(self, "num_dimensions")
+
+    @property
+    def is_sgd(self) -> bool:
+        """True: it descends along the gradient."""
+        return True
 
     @property
     def num_decisions(self) -> int:

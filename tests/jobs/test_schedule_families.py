@@ -12,6 +12,7 @@ import pytest
 import gin
 from learned_lr.jobs import schedule_descriptions, schedule_families
 from learned_lr.trainees import schedules
+from learned_lr.trainees.tasks import QuadraticTask
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +103,7 @@ def test_the_schedule_of_the_paper_goes_through_the_readings():
     assert name == "paper's Figure 2, fashion_mnist_cnn"
     file = importlib.resources.files("learned_lr.report") / "paper_data" / "figure2.csv"
     rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
-    next_learning_rate = schedule.start(1000)
+    next_learning_rate = schedule.start(QuadraticTask(num_trainee_steps=1000))
     for row in rows[:-1]:
         rate = next_learning_rate(int(row["trainee_step"]), None)
         assert rate == pytest.approx(float(row["fashion_mnist_cnn"]))

@@ -23,7 +23,9 @@ MEASUREMENT = Measurement(2.3, 2.3, 0.01, 0.0, 0.0, 0.05)
 
 
 def _curve(schedule, num_trainee_steps=100, interval=10):
-    next_learning_rate = schedule.start(num_trainee_steps)
+    next_learning_rate = schedule.start(
+        QuadraticTask(num_trainee_steps=num_trainee_steps)
+    )
     return [
         next_learning_rate(step, MEASUREMENT)
         for step in range(0, num_trainee_steps, interval)
@@ -48,7 +50,7 @@ def test_plateau_is_that_of_keras(patience):
     optimizer = _Optimizer(0.5)
     callback.set_model(types.SimpleNamespace(optimizer=optimizer))
     callback.on_train_begin()
-    next_learning_rate = schedule.start(1000)
+    next_learning_rate = schedule.start(QuadraticTask(num_trainee_steps=1000))
     found, expected = [], []
     for epoch, loss in enumerate(losses):
         measurement = MEASUREMENT._replace(validation_loss=loss)
@@ -196,7 +198,7 @@ def test_learned_with_a_base_moves_every_step():
     base = BaseSchedule(warmup_fraction=0.25, final_fraction=0.5)
     schedule = adaptive_schedules.Learned(_controller(True, base=base))
     levels = 0.01 * 2.0 ** np.cumsum([-0.46211716, -0.24491866, 0.0, 0.24491866])
-    next_learning_rates = schedule.start(40)
+    next_learning_rates = schedule.start(QuadraticTask(num_trainee_steps=40))
     found = [next_learning_rates(step, MEASUREMENT) for step in (0, 10, 20, 30)]
     assert [len(rates) for rates in found] == [40, 30, 20, 10]
     np.testing.assert_allclose(found[0][:10], levels[0] * np.arange(0.1, 1.05, 0.1), rtol=1e-6)  # fmt: skip

@@ -19,7 +19,9 @@ CURVE = [0.5, 1.0] + [0.1 + 0.9 * np.cos(np.pi * n / 12) ** 2 for n in range(1, 
 
 def test_base_at_a_peak():
     schedule = BaseAtPeak(0.2, BASE)
-    next_rates = schedule.start(8)
+    next_rates = schedule.start(
+        QuadraticTask(num_trainee_steps=8, trainee_steps_per_action=1)
+    )
     for step in range(8):
         expected = 0.2 * np.array(CURVE[step:])
         assert next_rates(step, None) == pytest.approx(expected)
@@ -29,8 +31,15 @@ def test_base_at_a_peak():
 
 def test_a_multiplied_schedule():
     for schedule in (schedules.Constant(0.3), BaseAtPeak(0.2, BASE)):
-        found = Multiplied(schedule, 4.0).start(8)(3, None)
-        assert found == pytest.approx(4 * schedule.start(8)(3, None))
+        found = Multiplied(schedule, 4.0).start(
+            QuadraticTask(num_trainee_steps=8, trainee_steps_per_action=1)
+        )(3, None)
+        assert found == pytest.approx(
+            4
+            * schedule.start(
+                QuadraticTask(num_trainee_steps=8, trainee_steps_per_action=1)
+            )(3, None)
+        )
     assert Multiplied(schedules.Constant(0.3), 4.0).name == "constant 0.3, times 4"
     with pytest.raises(ValueError, match="Expected multiplier > 0, found 0"):
         Multiplied(schedules.Constant(0.3), 0)

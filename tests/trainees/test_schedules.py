@@ -10,12 +10,15 @@ import pytest
 
 from learned_lr.control.observations import Measurement
 from learned_lr.trainees import schedules
+from learned_lr.trainees.tasks import QuadraticTask
 
 MEASUREMENT = Measurement(2.3, 2.3, 0.01, 0.0, 0.0, 0.05)
 
 
 def _curve(schedule, num_trainee_steps=100, interval=10):
-    next_learning_rate = schedule.start(num_trainee_steps)
+    next_learning_rate = schedule.start(
+        QuadraticTask(num_trainee_steps=num_trainee_steps)
+    )
     return [
         next_learning_rate(step, MEASUREMENT)
         for step in range(0, num_trainee_steps, interval)
@@ -137,7 +140,9 @@ def test_a_csv_that_does_not_fit_is_refused(tmp_path, content, message):
         (lambda: schedules.WarmupCosine(1.0, 0, 1.5), "found 0 and 1.5"),
         (lambda: schedules.WarmupLinear(1.0, -1), "num_warmup_steps >= 0, found -1"),
         (
-            lambda: schedules.WarmupCosine(1.0, 100).start(100),
+            lambda: schedules.WarmupCosine(1.0, 100).start(
+                QuadraticTask(num_trainee_steps=100)
+            ),
             "num_warmup_steps < 100, found 100",
         ),
         (lambda: schedules.Exponential(0.1, 0.0), "final_fraction > 0, found 0.0"),
