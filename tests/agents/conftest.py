@@ -55,6 +55,7 @@ def _random_controller(task, config=None, network="mlp", seed=0):
         num_trainee_steps=task.num_trainee_steps,
         act_before_first_interval=config.act_before_first_interval,
         base_schedule=config.base_schedule,
+        initial_sgd_learning_rate=config.initial_sgd_learning_rate,
     )
     rng = np.random.default_rng(seed)
     weights = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -171,6 +172,7 @@ def test_with_a_base_and_trends_the_mean_action_gives_the_learned_schedule(
         "relative",
         max_scale=4.0,
         base_schedule=BaseSchedule(0.1, 0.01),
+        initial_sgd_learning_rate=0.01,
     )
     controller = random_controller(task, config, network)
     environment = LearningRateEnvironment(task, config, seed=11)
@@ -182,6 +184,21 @@ def test_with_a_base_and_trends_the_mean_action_gives_the_learned_schedule(
     found = environment.episode()
     np.testing.assert_array_equal(found.trajectory, expected.trajectory)
     assert len(set(found.column("learning_rate")[1:])) == 6
+
+
+@pytest.mark.parametrize(
+    "own, expected", [(None, [1e-3, 1e-3, 1e-3]), (0.02, [0.02, 1e-3, 0.02])]
+)
+def test_sgd_starts_at_a_level_of_its_own(task, quadratic, own, expected):
+    config = EnvironmentConfig(("learning_rate",), "relative", initial_sgd_learning_rate=own)  # fmt: skip
+    tasks = [quadratic]
+    if task is not quadratic:
+        tasks += [dataclasses.replace(task, optimizer=o) for o in ("adam", "sgd")]
+    for member, level in zip(tasks, expected):
+        environment = LearningRateEnvironment(member, config)
+        observation = environment.reset().observation
+        assert environment.level == level
+        assert observation == 0  # In units of the level it starts from.
 
 
 def test_action_0_follows_the_base(task):
@@ -228,6 +245,10 @@ def test_an_episode_before_the_first_reset_is_refused(quadratic):
             r"initial_learning_rate in \[1e-07, 1.0\], found 2.0",
         ),
         ({"initial_learning_rate": 1e-8}, "found 1e-08"),
+        (
+            {"initial_sgd_learning_rate": 2.0},
+            r"initial_sgd_learning_rate in \[1e-07, 1.0\], found 2.0",
+        ),
         ({"max_scale": 1.0}, "Expected max_scale > 1, found 1.0"),
         ({"min_learning_rate": 0.0}, "Expected 0 < min_learning_rate"),
         ({"features": ("loss",)}, "Expected distinct features out of"),

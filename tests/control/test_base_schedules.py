@@ -184,12 +184,13 @@ def test_save_and_load(tmp_path, base):
     assert found.base_schedule == base
 
 
-def test_a_spec_of_before_base_schedules_has_none(tmp_path):
+@pytest.mark.parametrize("entry", ["base_schedule", "initial_sgd_learning_rate"])
+def test_an_earlier_spec_lacks_what_came_later(tmp_path, entry):
     _controller(None).save(str(tmp_path))
     path = tmp_path / "spec.json"
     text = path.read_text()
-    assert '  "base_schedule": null,\n' in text
-    path.write_text(text.replace('  "base_schedule": null,\n', ""))
+    assert f'  "{entry}": null,\n' in text
+    path.write_text(text.replace(f'  "{entry}": null,\n', ""))
     assert Controller.load(str(tmp_path)).spec == _controller(None).spec
 
 

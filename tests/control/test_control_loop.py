@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from learned_lr.control.control_loop import ControlLoop
+from learned_lr.control.controller import Controller
 
 
 def _measurements(num, seed=0):
@@ -27,6 +29,16 @@ def _measurements(num, seed=0):
 
 def _run(loop, measurements):
     return [loop.observe(**m) for m in measurements]
+
+
+@pytest.mark.parametrize("own, expected", [(None, 1e-3), (0.02, 0.02), (5.0, 1.0)])
+def test_sgd_starts_at_a_level_of_its_own(own, expected):
+    plain = Controller.load("fashion_mnist_lenet5")
+    spec = dataclasses.replace(plain.spec, initial_sgd_learning_rate=own)
+    controller = Controller(spec, plain.weights)
+    assert ControlLoop(controller, 100).level == 1e-3
+    assert ControlLoop(controller, 100, is_sgd=True).level == expected
+    assert ControlLoop(controller, 100, None, 0.5, is_sgd=True).level == 0.5
 
 
 @pytest.mark.parametrize("num_steps, interval", [(1000, 10), (100, 1), (30000, 300)])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 
+import keras
 import pytest
 
 from learned_lr.trainees import tasks
@@ -103,6 +104,22 @@ def _my_data():
 
 def test_a_task_of_functions_is_named_after_them():
     assert make_task(dataset=_my_data, model="mlp").name == "_my_data_mlp"
+
+
+@pytest.mark.parametrize(
+    "optimizer, expected",
+    [
+        ("sgd", True),
+        ("adam", False),
+        ("rmsprop", False),
+        (lambda: keras.optimizers.SGD(momentum=0.5), True),
+        (keras.optimizers.Adagrad, False),
+    ],
+)
+def test_which_tasks_are_of_sgd(optimizer, expected):
+    task = Task("mine", "digits", "mlp", optimizer=optimizer)
+    assert task.is_sgd is expected
+    assert make_task("quadratic").is_sgd
 
 
 @pytest.mark.parametrize(
