@@ -25,7 +25,7 @@ def _parse_command(job, arguments):
     gin_files = flags.FLAGS.gin_file
     parse_gin(gin_files, flags.FLAGS.gin_bindings)
     # A sweep leaves the task to its points; others have a family of them.
-    if job in ("imitate", "references"):
+    if job in ("imitate", "judge", "references"):
         configured.family()
     elif job != "sweep":
         configured.task()
