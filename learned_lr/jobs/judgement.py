@@ -168,7 +168,7 @@ def _figures(by_key, tasks):
     }
     found = {
         "regrets.png": regret_figures.regrets_figure(tasks, panels),
-        "profiles.png": regret_figures.profiles_figure(losses),
+        "profiles.png": regret_figures.profiles_figure(losses, TUNED),
     }
     if len(multipliers) > 1:
         names = list(dict.fromkeys(name for name, _ in by_key if name != TUNED))

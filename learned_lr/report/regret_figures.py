@@ -33,8 +33,9 @@ def regrets_figure(
         figsize=(0.075 * longest + 5 * len(panels), 2 + 0.32 * len(tasks)),
         layout="constrained",
     )
-    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    axes = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
     rows = np.arange(len(tasks))
+    everything = np.array([list(regrets.values()) for regrets in panels.values()])
     for panel, (title, regrets) in zip(axes, panels.items()):
         for row in rows[::2]:
             panel.axhspan(row - 0.5, row + 0.5, color="0.95", zorder=0)
@@ -57,6 +58,7 @@ def regrets_figure(
         panel.grid(axis="x", alpha=0.4)
         panel.set(title=title, xlabel="regret (0: as the tuned schedule)")
         panel.set_ylim(-0.6, len(tasks) - 0.4)
+        panel.set_xlim(_beyond(everything.min(), -1), _beyond(everything.max(), 1))
     axes[0].set_yticks(rows, [tasks[index] for index in order], fontsize=8)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(
@@ -79,20 +81,25 @@ def profiles(losses: np.ndarray, factors: np.ndarray) -> np.ndarray:
     return np.mean(ratios[:, None, :] <= factors[None, :, None], axis=-1)
 
 
-def profiles_figure(losses: Mapping[str, Sequence[float]]) -> bytes:
+def profiles_figure(losses: Mapping[str, Sequence[float]], mark: str) -> bytes:
     """Draws performance profiles (Dahl et al., 2023), up to twice the best loss.
 
     Args:
       losses: float > 0 `[num_tasks]` by contender.
+      mark: the contender in black, so that the others have their colours of other figures.
     """
     factors = np.linspace(1, _GREATEST_FACTOR, 501)
     shares = profiles(np.array(list(losses.values())), factors)
     figure = matplotlib.figure.Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
-    for index, (name, share) in enumerate(zip(losses, shares)):
-        style = ("-", "--", ":", "-.")[index % 4]
+    others = [name for name in losses if name != mark]
+    for name, share in zip(losses, shares):
+        index = 0 if name == mark else others.index(name)
         axes.step(
-            *(factors, share, style), where="post", color=_color(index), label=name
+            *(factors, share, ("-", "--", ":", "-.")[index % 4]),
+            where="post",
+            color="black" if name == mark else _color(index),
+            label=name,
         )
     axes.set(
         xlabel="factor: test loss + 0.02 over that of the task's best contender",
@@ -140,6 +147,12 @@ def multipliers_figure(
 def _regret_ticks():
     sizes = [0.05, 0.1, 0.3, 1, 3, 10]
     return [-size for size in reversed(sizes)] + [0, *sizes]
+
+
+def _beyond(value, sign):
+    """An end of the axis of regrets that leaves room for a marker at a value; 0 is always within."""
+    size = max(0.0, sign * value)
+    return sign * (size * 1.3 if size > _STRAIGHT else size + 0.2 * _STRAIGHT)
 
 
 def _color(index):
