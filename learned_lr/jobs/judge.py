@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 
 import tqdm
@@ -9,12 +10,20 @@ import tqdm
 import gin
 from learned_lr.execution import cache, configured, seeds
 from learned_lr.execution.csv_tables import CsvTable
-from learned_lr.execution.run_directory import RunDirectory
+from learned_lr.execution.run_directory import RunDirectory, RunDirectoryError
 from learned_lr.execution.workers import Workers
-from learned_lr.jobs import contenders, judgement, schedule_families
+from learned_lr.jobs import (
+    contenders,
+    judged_runs,
+    judgement,
+    schedule_descriptions,
+    schedule_families,
+)
 from learned_lr.jobs.regrets import References
 from learned_lr.jobs.schedule_families import Schedules
 from learned_lr.trainees import episode_groups
+
+_SCHEDULES = "schedules.json"
 
 
 @gin.configurable("judge")
@@ -27,6 +36,7 @@ def judge(
     num_seeds: int = 5,
     seed: int = 0,
     multipliers: Sequence[float] = (1.0,),
+    against: str | None = contenders.CALIBRATED_PER_OPTIMIZER,
 ) -> str:
     """Runs contenders on every task of a split and says how far each is behind the tuned schedule.
 
@@ -37,7 +47,7 @@ def judge(
 
     Leaves `judge.csv` (a row a run, grouped by task), `tasks.csv` (a row a task, contender
     and multiplier), `judge.md`, `regrets.png`, `profiles.png`, with several multipliers
-    `multipliers.png`, and a copy of the references.
+    `multipliers.png`, `schedules.json`, and a copy of the references.
 
     Args:
       run: the run directory.
@@ -53,6 +63,8 @@ def judge(
       seed: which seeds these are, in [0, 10000), out of those of final comparisons.
       multipliers: all but the mark are run at their rates times each of these, of which they
         aren't told.
+      against: the contender whose regrets are subtracted from those of all others, at the
+        same multiplier and seed; None for no such table.
 
     Returns:
       The regrets as Markdown tables.
@@ -71,8 +83,13 @@ def judge(
         )
     others = schedule_families.collect(schedules, run.root_dir) if schedules else {}
     contenders.check(rivals, others, multipliers, training, judged)
+    if against not in (None, *rivals, *others):
+        raise ValueError(
+            f"Expected judge.against out of {[*rivals, *others]} or None, found {against!r}."
+        )
     run_seeds = [seeds.held_out_seed(index, seed) for index in range(num_seeds)]
     run.begin(gin.operative_config_str(), {"run": seed, "runs": run_seeds})
+    _keep_schedules(run, others)
     if run.is_finished:
         return run.finished_message(judgement.SUMMARY)
     found = References.of_run(run, references)
@@ -81,14 +98,14 @@ def judge(
     by_task = {name: compared.of_task(name, task) for name, task in judged.items()}
     names = list(judged)
     unique = {name: _unique([c.schedule for c in by_task[name]]) for name in names}
-    table = CsvTable(run, judgement.TABLE, judgement.COLUMNS)
+    table = CsvTable(run, judged_runs.TABLE, judged_runs.COLUMNS)
     rows: dict[str, list[dict]] = {}
     progress = tqdm.tqdm(total=len(names), desc="tasks", unit="task", mininterval=1)
     with Workers(workers_config) as workers, progress as bar:
 
         def on_group(index, group):
             name = names[index]
-            rows[name] = judgement.rows_of_task(
+            rows[name] = judged_runs.rows_of_task(
                 name, by_task[name], unique[name], group.episodes, run_seeds
             )
             table.write([row for n in names for row in rows.get(n, ())])
@@ -105,7 +122,14 @@ def judge(
         )
     everything = [row for name in names for row in rows[name]]
     peaks = {name: found.peak(name) for name in names}
-    summary = judgement.write(run, everything, peaks, compared.peaks, split)
+    summary = judgement.write(
+        run,
+        judged_runs.JudgedRuns(everything),
+        peaks,
+        compared.peaks,
+        split,
+        against,
+    )
     episodes = [episode for group in groups for episode in group.episodes]
     run.finish(
         num_tasks=len(names),
@@ -116,6 +140,25 @@ def judge(
         cpu_sec=sum(episode.cpu_sec for episode in episodes),
     )
     return summary
+
+
+def _keep_schedules(run, schedules):
+    """Writes what the schedules of gin are, or checks that they are those the run began with.
+
+    A controller's folder may hold another one than when the run was stopped.
+    """
+    described = {n: schedule_descriptions.describe(s) for n, s in schedules.items()}
+    content = (json.dumps(described, indent=2) + "\n").encode()
+    there = run.read(_SCHEDULES)
+    if there is None:
+        run.write(_SCHEDULES, content)
+    elif there != content:
+        there, here = json.loads(there), json.loads(content)
+        changed = [name for name in here if here[name] != there.get(name)]
+        raise RunDirectoryError(
+            f"Expected {run.path} to hold a run of these schedules, found others in place "
+            f"of: {', '.join(changed)}. Choose another --root_dir."
+        )
 
 
 def _unique(schedules):

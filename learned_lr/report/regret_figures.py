@@ -9,6 +9,7 @@ import matplotlib.ticker
 import numpy as np
 
 from learned_lr.report.figures import png
+from learned_lr.report.statistics import AcrossTasks
 
 # Within it the axis of regrets is straight, beyond it logarithmic.
 _STRAIGHT = 0.1
@@ -114,14 +115,13 @@ def profiles_figure(losses: Mapping[str, Sequence[float]], mark: str) -> bytes:
 
 def multipliers_figure(
     multipliers: Sequence[float],
-    panels: Mapping[str, Mapping[str, Sequence[tuple[float, tuple[float, float]]]]],
+    panels: Mapping[str, Mapping[str, Sequence[AcrossTasks]]],
 ) -> bytes:
     """Draws mean regrets over hidden multipliers, with their intervals.
 
     Args:
       multipliers: floats > 0, ascending.
-      panels: by a panel's title and a contender's name, (mean, (low, high)) at each
-        multiplier.
+      panels: by a panel's title and a contender's name, its regrets at each multiplier.
     """
     figure = matplotlib.figure.Figure(
         figsize=(5 * len(panels), 4.2), layout="constrained"
@@ -129,8 +129,8 @@ def multipliers_figure(
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for panel, (title, contenders) in zip(axes, panels.items()):
         for index, (name, points) in enumerate(contenders.items()):
-            means = [mean for mean, _ in points]
-            lows, highs = zip(*(interval for _, interval in points))
+            means = [point.mean for point in points]
+            lows, highs = zip(*(point.mean_interval for point in points))
             color = _color(index)
             panel.plot(multipliers, means, marker="o", color=color, label=name)
             panel.fill_between(multipliers, lows, highs, alpha=0.15, color=color)

@@ -12,7 +12,11 @@ import numpy as np
 import pytest
 from killed_writes import run_killed_at_writes
 
+from learned_lr.agents import imitation
+from learned_lr.control.actions import LearningRateScaling
 from learned_lr.control.base_schedules import BaseSchedule
+from learned_lr.control.controller_spec import ControllerSpec
+from learned_lr.control.observations import ObservationSpec
 from learned_lr.jobs import contenders, regrets
 from learned_lr.report import statistics
 from learned_lr.trainees import episode_groups
@@ -68,7 +72,8 @@ def _of(rows, **values):
 
 
 def _results(path):
-    names = ("judge.csv", "tasks.csv", "judge.md", "references.json", *FIGURES)
+    names = ("judge.csv", "tasks.csv", "judge.md", *FIGURES)
+    names += ("references.json", "schedules.json")
     found = {name: (path / name).read_bytes() for name in names}
     results = json.loads((path / "run.json").read_text())["results"]
     results.pop("cpu_sec")
@@ -88,7 +93,7 @@ def multiplied(tmp_path_factory, launch_job):
     """The same with hidden multipliers and one rival."""
     root_dir = tmp_path_factory.mktemp("multiplied")
     bindings = "judge.multipliers = (0.5, 1, 2)", "judge.rivals = ('calibrated',)"
-    assert _run(launch_job, root_dir, *bindings) == 0
+    assert _run(launch_job, root_dir, *bindings, "judge.against = 'calibrated'") == 0
     return _path(root_dir)
 
 
@@ -176,10 +181,7 @@ def test_the_summary_has_the_statistics_of_each_contender(finished):
     rows = _rows(finished)
     tables = [t for t in text.split("\n\n") if t.startswith("|")]
     for table, measure in zip(tables, ("validation", "test")):
-        lines = [
-            [cell.strip() for cell in line.split("|")[1:-1]]
-            for line in table.splitlines()[2:]
-        ]
+        lines = _cells(table)
         assert [line[0] for line in lines] == NAMES[1:]
         for name, mean, median, middle, worst, worst_task, num_diverged in lines:
             values = np.array(
@@ -205,6 +207,42 @@ def test_the_summary_has_the_statistics_of_each_contender(finished):
             assert worst == f"{values.mean(axis=1).max():.3f}"
             assert worst_task == HELD_OUT[int(values.mean(axis=1).argmax())]
             assert num_diverged == ("6" if name == BLOWN_UP else "0")
+
+
+def _cells(table):
+    """The cells of a Markdown table below its header."""
+    lines = table.splitlines()[2:]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+
+
+def test_differences_are_paired_with_one_contender_by_seed(finished):
+    text = (finished / "judge.md").read_text()
+    table = text.partition("minus those of calibrated per optimizer:\n\n")[2]
+    lines = _cells(table.partition("\n\n")[0])
+    assert [line[0] for line in lines] == [n for n in NAMES[1:] if n != "calibrated per optimizer"]  # fmt: skip
+    assert lines[0][1:] == ["+0.000 [+0.000, +0.000]", "0", "0"] * 2
+    rows = _rows(finished)
+    (line,) = [line for line in lines if line[0] == LINEAR]
+    differences = np.array(
+        [
+            [
+                float(row["test_regret"]) - float(other["test_regret"])
+                for row, other in zip(
+                    _of(rows, task=task, contender=LINEAR),
+                    _of(rows, task=task, contender="calibrated per optimizer"),
+                )
+            ]
+            for task in HELD_OUT
+        ]
+    )
+    found = statistics.across_tasks(differences)
+    low, high = found.mean_interval
+    means = differences.mean(axis=1)
+    assert line[4:] == [
+        f"{found.mean:+.3f} [{low:+.3f}, {high:+.3f}]",
+        str((means < 0).sum()),
+        str((means > 0).sum()),
+    ]
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -251,6 +289,38 @@ def test_hidden_multipliers(multiplied):
     assert width > 900 and height > 250
 
 
+def test_another_controller_in_the_folder_is_refused(
+    launch_job, finished, tmp_path, capsys
+):
+    config = CONFIG.replace("[@linear]", "[@controller]")
+    config += f"controller.path = '{tmp_path / 'it'}'\njudge.rivals = ()\n"
+    config += "judge.against = None\n"
+    _controller(0.5).save(tmp_path / "it")
+    assert _run(launch_job, tmp_path, config=config) == 0
+    described = json.loads((_path(tmp_path) / "schedules.json").read_text())
+    assert described["learned"]["controller"]["initial_learning_rate"] == 0.5
+    shutil.rmtree(tmp_path / "it")
+    _controller(0.6).save(tmp_path / "it")
+    capsys.readouterr()
+    assert _run(launch_job, tmp_path, config=config) == 1
+    assert "found others in place of: learned. Choose" in capsys.readouterr().err
+
+
+def _controller(rate):
+    names = ("validation_loss", "progress")
+    spec = ControllerSpec(
+        network="mlp",
+        num_units=3,
+        activation="tanh",
+        observation=ObservationSpec(names, transform="relative"),
+        scaling=LearningRateScaling(),
+        initial_learning_rate=rate,
+        trainee_steps_per_action=4,
+        num_trainee_steps=20,
+    )
+    return imitation.untrained(spec, 0.1)
+
+
 def test_another_seed_gives_other_runs(launch_job, tmp_path):
     bindings = "judge.seed = 1", "judge.num_seeds = 2", "judge.split = 'training'"
     assert _run(launch_job, tmp_path, *bindings) == 0
@@ -292,6 +362,7 @@ def test_a_finished_run_is_not_run_again(
             ["judge.rivals = ('calibrated', 'calibrated')"],
             "found ['calibrated'] twice",
         ),
+        (["judge.rivals = ('calibrated',)"], "found 'calibrated per optimizer'"),
         (["judge.rivals = ()", "judge.schedules = ()"], "judge.schedules, found none"),
         (["judge.multipliers = (1.0, 1)"], "different judge.multipliers > 0"),
         (["judge.multipliers = ()"], "at least one, found ()"),
@@ -300,6 +371,7 @@ def test_a_finished_run_is_not_run_again(
             ["judge.multipliers = (2.0,)", "judge.schedules = [@hypergradient]"],
             "schedules that return rates beside judge.multipliers = (2.0,), found 'hyp",
         ),
+        (["judge.against = 'best'"], "or None, found 'best'"),
         (["judge.references = 'nowhere'"], "python -m learned_lr.references"),
     ],
 )
