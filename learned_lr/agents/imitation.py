@@ -40,7 +40,7 @@ class ImitationConfig:
 
     num_units: int = 32
     action_deviation: float = 0.3
-    num_fitting_steps: int = 300
+    num_fitting_steps: int = 600
     learning_rate: float = 0.003
     weight_decay: float = 1e-4
     too_high_weight: float = 2.0
