@@ -40,6 +40,17 @@ def to_tensor(array: np.ndarray) -> Any:
     return keras.ops.convert_to_tensor(array)
 
 
+def rounded(number: float, like: Any) -> float:
+    """Returns a number as a variable holds it, in the precision of that; a Python float rounds nothing."""
+    if not hasattr(like, "dtype"):
+        return number
+    if IS_KERAS_2:
+        import tensorflow as tf
+
+        return float(to_numpy(tf.convert_to_tensor(number, like.dtype)))
+    return float(to_numpy(keras.ops.convert_to_tensor(number, like.dtype)))
+
+
 def cast_float32(value: Any) -> Any:
     """Returns a tensor as float32."""
     if IS_KERAS_2:

@@ -96,7 +96,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
 
         Raises:
           ControllerError: if the controller can't be loaded.
-          ValueError: on a number out of its range, or a controller with a base schedule.
+          ValueError: on a number out of its range.
         """
         super().__init__()
         # Keras 2 makes it when `fit` tells what it does, which a loop of the user's own may leave out.
@@ -105,11 +105,6 @@ class LearnedLearningRate(keras.callbacks.Callback):
         self._supports_tf_logs = True
         if not isinstance(controller, Controller):
             controller = Controller.load(controller)
-        if controller.spec.base_schedule is not None:
-            raise ValueError(
-                "Expected a controller without a base schedule, found one, whose rates move "
-                "every step: a loop of your own with ControlLoop.rate_at(step) follows them."
-            )
         self.controller = controller
         self.validation_data = validation_data
         self.validation_batch = validation_batch
@@ -164,20 +159,23 @@ class LearnedLearningRate(keras.callbacks.Callback):
         if self._fit is None:
             self._fit = self._start(epoch)
             self._fit.begin()
-        self._fit.run.losses.begin_epoch()
+        self._fit.begin_epoch()
+        # Keras 2 has None for 1, or a variable.
+        self._steps_per_execution = int(self.model.steps_per_execution or 1)
 
     def on_train_batch_begin(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        """Remembers where this execution begins, which may be of several steps."""
-        self._first_batch = batch
+        """Sets the rate of this execution, which may be of several steps, if each step has its own."""
+        fit, self._first_batch = self._running(), batch
+        end = self._end_of_execution(batch + self._steps_per_execution)
+        fit.begin_execution(end - batch)
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Decides, once an interval is over."""
-        # An execution of several steps may end short, with the epoch.
-        end = min(batch + 1, self.params.get("steps") or batch + 1)
+        end = self._end_of_execution(batch + 1)
         self._running().train(end - self._first_batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -185,7 +183,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
         fit = self._running()
         fit.end_epoch(logs)
         if logs is not None:
-            logs["learning_rate"] = fit.run.loop.learning_rate
+            logs["learning_rate"] = fit.run.loop.rate_at(fit.run.step)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Looks at the weights a last time, and sums up."""
@@ -200,6 +198,10 @@ class LearnedLearningRate(keras.callbacks.Callback):
                 f"LearnedLearningRate: {len(rates)} rates between {min(rates):.2e} and "
                 f"{max(rates):.2e}; measuring took {self.measuring_fraction:.1%} of the time."
             )
+
+    def _end_of_execution(self, end: int) -> int:
+        """An execution of several steps may end short, with the epoch."""
+        return min(end, self.params.get("steps") or end)
 
     def _running(self) -> ControlledFit:
         if self._fit is None:

@@ -37,13 +37,14 @@ def test_variables_of_a_legacy_optimizer(digits, compiled):
     assert len(optimizers.variables(model.optimizer)) == 4
 
 
-def test_owned_rate():
-    optimizer, rate = keras.optimizers.SGD(0.5), optimizers.OwnedRate()
-    rate.check(optimizer)  # Nothing was set, so nothing is claimed.
-    rate.set(optimizer, 1e-3)
-    found = float(backends.to_numpy(optimizer.learning_rate))
+def test_owned_rate(compiled):
+    model = compiled(optimizer=keras.optimizers.SGD(0.5))
+    rate = optimizers.OwnedRate(model)
+    rate.check()  # Nothing was set, so nothing is claimed.
+    rate.set(1e-3)
+    found = float(backends.to_numpy(model.optimizer.learning_rate))
     assert found == np.float32(1e-3)
-    rate.check(optimizer)
-    optimizer.learning_rate = 0.25
+    rate.check()
+    model.optimizer.learning_rate = 0.25
     with pytest.raises(ValueError, match="rate 0.001 that Learned.* found 0.25"):
-        rate.check(optimizer)
+        rate.check()
