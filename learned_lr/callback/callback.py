@@ -10,12 +10,12 @@ from typing import Any, Callable
 import keras
 
 from learned_lr.callback import (
+    backends,
     optimizers,
     refusals,
     run_start,
     running_fit,
     samples,
-    weights,
 )
 from learned_lr.callback.brake import SafetyBrake
 from learned_lr.callback.controlled_fit import ControlledFit
@@ -138,7 +138,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
         """
         if self._run is None:
             raise ValueError("Expected a fit() before schedule, found none.")
-        return self._run.loop.schedule
+        return self._run.schedule
 
     @property
     def num_explosions(self) -> int:
@@ -193,10 +193,9 @@ class LearnedLearningRate(keras.callbacks.Callback):
         total = time.perf_counter() - self._begin
         self.measuring_fraction = self._fit.measuring_sec / total
         if self.verbose:
-            rates = self.schedule.learning_rates
             print(
-                f"LearnedLearningRate: {len(rates)} rates between {min(rates):.2e} and "
-                f"{max(rates):.2e}; measuring took {self.measuring_fraction:.1%} of the time."
+                f"LearnedLearningRate: {self._fit.run.rates_in_words()}; "
+                f"measuring took {self.measuring_fraction:.1%} of the time."
             )
 
     def _end_of_execution(self, end: int) -> int:
@@ -228,7 +227,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
         # Let go of, so that its data are not kept alive.
         fit, self._arguments = self._arguments, None
         num_steps, num_done = run_length(self.params, self.num_training_steps, epoch)
-        weights.sync(self.model)
+        backends.sync(self.model)
         num_updates = optimizers.num_updates(self.model.optimizer)
         files = run_start.state_files(self.backup_dir, fit.callbacks)
         previous = self._run if epoch > 0 or self.num_training_steps else None

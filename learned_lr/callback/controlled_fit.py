@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from learned_lr.callback import optimizers, weights
+from learned_lr.callback import backends, optimizers, weights
 from learned_lr.callback.controlled_run import ControlledRun
 from learned_lr.callback.held_out_sample import HeldOutSample, untrained_loss
 from learned_lr.callback.recovery import Recovery
@@ -106,7 +106,7 @@ class ControlledFit:
         run.losses.count(num_steps)
         if run.loop.is_due(run.step):
             start = time.perf_counter()
-            weights.sync(self._model)
+            backends.sync(self._model)
             run.losses.read(logs)
             self._decide()
             self.measuring_sec += time.perf_counter() - start

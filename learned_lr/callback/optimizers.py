@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from learned_lr.callback import backends
+from learned_lr.callback import backends, running_fit
 
 
 def variables(optimizer: Any) -> list[Any]:
@@ -36,11 +36,15 @@ class OwnedRate:
 
     def set(self, learning_rate: float) -> None:
         """Sets the rate of the next step, also in the middle of a `fit`; no device is waited for."""
-        if backends.name() == "jax":
-            # Between two steps `fit` keeps the variables' values elsewhere.
-            self._model.jax_state_sync()
-        self._model.optimizer.learning_rate = learning_rate
-        self._set = learning_rate
+        optimizer = self._model.optimizer
+        state = running_fit.jax_optimizer_state(self._model)
+        if state is None:
+            backends.sync(self._model)
+        rate = optimizer.learning_rate
+        optimizer.learning_rate = self._set = learning_rate
+        if state is not None:
+            index = next(i for i, v in enumerate(optimizer.variables) if v is rate)
+            state[index] = rate.value
 
     def check(self) -> None:
         """Raises ValueError if the rate is another than was set; waits for the device."""
