@@ -39,13 +39,17 @@ class LearnedLearningRate(keras.callbacks.Callback):
     an earlier one: with `initial_epoch`, with `BackupAndRestore`, or because
     `num_training_steps` says that the run is longer than one `fit`.
 
+    With a controller that has a base schedule every step trains at its own rate, except that with
+    `steps_per_execution` > 1 the steps of an execution share the rate of their middle one.
+
     It reads `fit`'s validation data and other callbacks off the call stack. Where it can't, in a
     training loop of your own that calls a `keras.callbacks.CallbackList`, or inside another
     callback, it needs `validation_data`. Such a loop gives it what `fit` does: `params` with
     `epochs` and `steps`, and logs whose `loss` is the running mean of the epoch.
 
     Attributes:
-      schedule: the `RateTable` of the latest run; `schedule.save('lr.csv')` for `Replay`.
+      schedule: the `RateTable` of the latest run, with an entry a decision, or a step with a base
+        schedule; `schedule.save('lr.csv')` for `Replay`.
       measuring_fraction: float, the share of the latest `fit`'s time that measuring took.
     """
 
@@ -78,9 +82,11 @@ class LearnedLearningRate(keras.callbacks.Callback):
           control_interval: int, training steps between two decisions; None for as many
             decisions as the controller's own training had.
           num_training_steps: int, minibatches of the whole run; None for those of `fit`.
-          initial_learning_rate: float, the rate that the first decision scales; None for
-            the controller's own. The optimizer's own rate is not looked at.
-          min_learning_rate: float, a lower bound; None for the controller's own.
+          initial_learning_rate: float, the rate that the first decision scales, with a base
+            schedule its peak; None for the controller's own. The optimizer's own rate is not
+            looked at.
+          min_learning_rate: float, a lower bound of what decisions scale; None for the controller's
+            own.
           max_learning_rate: float, an upper bound; None for the controller's own.
           final_layer: name of the dense layer whose kernel the controller looks at; None for
             the last one as wide as the output.

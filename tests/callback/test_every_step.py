@@ -94,6 +94,17 @@ def test_every_step_trains_at_its_own_rate(compiled):
     assert history["learning_rate"][3] == rates[-1]
 
 
+def test_an_optimizer_inside_another(compiled):
+    module = getattr(keras, "mixed_precision", None)
+    wrapper = getattr(module, "LossScaleOptimizer", None)
+    wrapper = wrapper or keras.optimizers.LossScaleOptimizer
+    model, callback = _one_weight_a_step(compiled), _learned()
+    model.compile(wrapper(keras.optimizers.SGD(0.5)), _loss)
+    _fit(model, callback)
+    expected = _planned_rates(callback).astype(np.float32)
+    np.testing.assert_array_equal(_trained_rates(model), expected)
+
+
 @pytest.mark.backends("tensorflow", "jax")
 def test_an_execution_of_several_steps_has_the_rate_of_its_middle(compiled):
     model = _one_weight_a_step(compiled, steps_per_execution=7)
