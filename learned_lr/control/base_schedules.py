@@ -97,9 +97,10 @@ def rate_table(
     Args:
       base: the base schedule; None for none.
       rows: at least one (training step, level, training steps of the run) a decision; of two with one step, the later
-        counts.
+        counts. What came before the first, where a run starts in its middle, has its level, too.
       interval: int > 0, training steps that the last level holds for.
     """
+    rows = [(0, *rows[0][1:]), *rows[1:]]
     if base is None:
         rates = {step: level for step, level, _ in rows}
     else:
