@@ -112,7 +112,7 @@ def _spec(environment_config, config, tasks):
         ObservationSpec.max_loss,
         typical,
         network="mlp",
-        num_units=config.num_units,
+        num_units=config.num_networks * config.num_units,
         activation="tanh",
         source_tasks=tuple(sorted(tasks)),
     )

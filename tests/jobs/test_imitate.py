@@ -30,6 +30,7 @@ imitate.references = 'references/toys/toy'
 imitate.num_rounds = 2
 imitate.num_evaluation_episodes = 2
 imitation.num_units = 4
+imitation.num_networks = 2
 imitation.num_fitting_steps = 20
 environment.transform = 'relative'
 environment.features = ('validation_loss', 'learning_rate', 'progress', 'num_training_steps')
@@ -153,7 +154,7 @@ def test_spec_of_the_controller(finished):
     assert spec.base_schedule == BaseSchedule()
     assert spec.source_tasks == tuple(TRAINING)
     assert (spec.trainee_steps_per_action, spec.num_trainee_steps) == (8, 40)
-    assert (spec.network, spec.num_units, spec.activation) == ("mlp", 4, "tanh")
+    assert (spec.network, spec.num_units, spec.activation) == ("mlp", 8, "tanh")
 
 
 def test_summary_has_the_calibrated_cosine(finished):
