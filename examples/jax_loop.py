@@ -60,32 +60,31 @@ def train_step(weights, moments, step, learning_rate, images, labels):
 
 
 def observe(train_loss=None):
-    """Measures; returns (validation loss, learning rate of the next interval)."""
+    """Measures and lets the controller decide; returns the validation loss."""
     validation_loss = float(loss_of(weights, x[1200:1500], y[1200:1500]))
-    learning_rate = loop.observe(
-        # An untrained network has the same loss everywhere.
+    # An untrained network has the same loss everywhere.
+    loop.observe(
         train_loss=validation_loss if train_loss is None else train_loss,
         validation_loss=validation_loss,
-        predictions=np.exp(predict(weights, x[1200:1500])),
-        final_kernel=weights["final"],
     )
-    return validation_loss, learning_rate
+    return validation_loss
 
 
 weights = initial_weights(jax.random.PRNGKey(0))
 zeros = jax.tree_util.tree_map(jnp.zeros_like, weights)
 moments = (zeros, zeros)
 loop = ControlLoop("default", num_training_steps=NUM_STEPS)
-_, learning_rate = observe()
+observe()
 generator, losses = np.random.default_rng(0), []
 for step in range(1, NUM_STEPS + 1):
     rows = generator.choice(1200, BATCH_SIZE, replace=False)
+    learning_rate = loop.rate_at(step - 1)
     weights, moments, loss = train_step(
         weights, moments, step, learning_rate, x[rows], y[rows]
     )
     losses.append(float(loss))
     if loop.is_due(step):
-        validation_loss, learning_rate = observe(np.mean(losses))
+        validation_loss = observe(np.mean(losses))
         losses = []
         if step % 80 == 0:
             print(f"{step}: {validation_loss:.4f} at {learning_rate:.2e}")

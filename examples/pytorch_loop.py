@@ -15,10 +15,11 @@ digits = sklearn.datasets.load_digits()
 x = torch.tensor(digits.images / 16, dtype=torch.float32)
 y = torch.tensor(digits.target)
 torch.manual_seed(0)
-
-head = torch.nn.Linear(64, 10)
 model = torch.nn.Sequential(
-    torch.nn.Flatten(), torch.nn.Linear(64, 64), torch.nn.ReLU(), head
+    torch.nn.Flatten(),
+    torch.nn.Linear(64, 64),
+    torch.nn.ReLU(),
+    torch.nn.Linear(64, 10),
 )
 # TensorFlow's epsilon, with which the controllers were trained; PyTorch's own is 1e-8.
 optimizer = torch.optim.Adam(model.parameters(), eps=1e-7)
@@ -27,20 +28,16 @@ cross_entropy = torch.nn.CrossEntropyLoss()
 
 @torch.no_grad()
 def observe(train_loss=None):
-    """Measures, and sets the learning rate of the next interval."""
+    """Measures and lets the controller decide; returns the validation loss."""
     model.eval()
     logits = model(x[1200:1500])
     model.train()
     validation_loss = cross_entropy(logits, y[1200:1500]).item()
-    learning_rate = loop.observe(
-        # An untrained network has the same loss everywhere.
+    # An untrained network has the same loss everywhere.
+    loop.observe(
         train_loss=validation_loss if train_loss is None else train_loss,
         validation_loss=validation_loss,
-        predictions=logits.softmax(1).numpy(),
-        final_kernel=head.weight.numpy(),
     )
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate
     return validation_loss
 
 
@@ -49,6 +46,8 @@ observe()
 generator, losses = np.random.default_rng(0), []
 for step in range(NUM_STEPS):
     rows = torch.from_numpy(generator.choice(1200, BATCH_SIZE, replace=False))
+    for group in optimizer.param_groups:
+        group["lr"] = loop.rate_at(step)
     loss = cross_entropy(model(x[rows]), y[rows])
     optimizer.zero_grad()
     loss.backward()

@@ -31,14 +31,14 @@ class ControlLoop:
 
     Example:
       loop = ControlLoop("default", num_training_steps=1000)
-      learning_rate = loop.observe(loss, validation_loss, probabilities, kernel)
+      loop.observe(loss, validation_loss)
       for step in range(1000):
-          train(learning_rate)
+          train(loop.rate_at(step))
           if loop.is_due(step + 1):
-              learning_rate = loop.observe(mean_loss, validation_loss, probabilities, kernel)
+              loop.observe(mean_loss, validation_loss)
 
-    A controller with a base schedule moves the rate at every step: `loop.rate_at(step)` is that of any step until the
-    next decision. `observe`, `decide` and `brake` return that of the step they come before.
+    A controller with a base schedule, such as the default, moves the rate at every step: `loop.rate_at(step)` is that
+    of any step until the next decision. `observe`, `decide` and `brake` return that of the step they come before.
 
     Attributes:
       controller: the `Controller`.

@@ -77,7 +77,8 @@ class MeasurementBuilder:
                 f"Expected what the controller looks at ({', '.join(sorted(missing))}); "
                 f"found {'no predictions' if predictions is None else ''}"
                 f"{' and ' if predictions is None and final_kernel is None else ''}"
-                f"{'no final dense kernel' if final_kernel is None else ''}."
+                f"{'no final dense kernel' if final_kernel is None else ''}. "
+                "The controller 'default' needs neither."
             )
 
     def _prediction_change(self, predictions: np.ndarray) -> float:

@@ -119,8 +119,13 @@ def test_model_without_a_dense_layer(digits, compiled):
             layers.Softmax(),
         ]
     )
-    with pytest.raises(ValueError, match="found no final dense kernel"):
-        _fit(model, digits, _quiet())
+    with pytest.raises(
+        ValueError, match="found no final dense kernel.*'default' needs"
+    ):
+        _fit(model, digits, _quiet(controller="fashion_mnist_lenet5"))
+    callback = _quiet()
+    _fit(model, digits, callback)
+    assert len(callback.schedule.learning_rates) > 1
 
 
 def test_named_final_layer(digits, compiled):

@@ -14,7 +14,7 @@ from learned_lr.control.control_loop import ControlLoop
 
 
 def _run():
-    run = ControlledRun(ControlLoop("default", 100), SafetyBrake())
+    run = ControlledRun(ControlLoop("fashion_mnist_lenet5", 100), SafetyBrake())
     run.observe(2.0, 2.0, np.full((4, 10), 0.1), np.ones((3, 10)))
     return run
 

@@ -15,7 +15,7 @@ from learned_lr.control.control_loop import ControlLoop
 
 
 def _new_run(step=0):
-    return ControlledRun(ControlLoop("default", 100), SafetyBrake(), step)
+    return ControlledRun(ControlLoop("fashion_mnist_lenet5", 100), SafetyBrake(), step)
 
 
 def _observe(run):

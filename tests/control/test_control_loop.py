@@ -47,7 +47,7 @@ def test_interval_scales_with_the_run(num_steps, interval):
 
 
 def test_is_due_at_the_start_and_every_interval_but_not_at_the_end():
-    loop = ControlLoop("default", 30, control_interval=10)
+    loop = ControlLoop("fashion_mnist_lenet5", 30, control_interval=10)
     due = []
     for step, measurement in zip(range(31), _measurements(31)):
         if loop.is_due(step):
@@ -59,7 +59,7 @@ def test_is_due_at_the_start_and_every_interval_but_not_at_the_end():
 
 def test_rates_stay_in_bounds_and_move_by_the_scale_at_most():
     loop = ControlLoop(
-        "default",
+        "fashion_mnist_lenet5",
         1000,
         initial_learning_rate=1e-3,
         min_learning_rate=9e-4,
@@ -68,7 +68,7 @@ def test_rates_stay_in_bounds_and_move_by_the_scale_at_most():
     rates = np.array(_run(loop, _measurements(40)))
     assert rates.min() >= 9e-4
     assert rates.max() <= 1.1e-3
-    free = ControlLoop("default", 1000)
+    free = ControlLoop("fashion_mnist_lenet5", 1000)
     rates = np.array([1e-3, *_run(free, _measurements(40))])
     scale = free.controller.spec.scaling.max_scale * (1 + 1e-9)
     assert np.all(rates[1:] <= rates[:-1] * scale)
@@ -76,7 +76,7 @@ def test_rates_stay_in_bounds_and_move_by_the_scale_at_most():
 
 
 def test_brake_cuts_and_what_exploded_is_out_of_reach():
-    loop = ControlLoop("default", 1000, initial_learning_rate=5e-3)
+    loop = ControlLoop("fashion_mnist_lenet5", 1000, initial_learning_rate=5e-3)
     exploded = _run(loop, _measurements(5))[-1]
     assert loop.brake(47) == pytest.approx(exploded / 10)
     assert loop.schedule.at(47) == pytest.approx(exploded / 10)
@@ -86,12 +86,12 @@ def test_brake_cuts_and_what_exploded_is_out_of_reach():
 @pytest.mark.parametrize("at", [0, 1, 7, 20])
 def test_restored_run_goes_on_bit_for_bit(at, tmp_path):
     measurements = _measurements(21)
-    whole = ControlLoop("default", 1000, num_normalizer_decisions=10)
+    whole = ControlLoop("fashion_mnist_lenet5", 1000, num_normalizer_decisions=10)
     expected = _run(whole, measurements)
-    first = ControlLoop("default", 1000, num_normalizer_decisions=10)
+    first = ControlLoop("fashion_mnist_lenet5", 1000, num_normalizer_decisions=10)
     _run(first, measurements[:at])
     np.savez(tmp_path / "state.npz", **first.state())
-    second = ControlLoop("default", 1000, num_normalizer_decisions=10)
+    second = ControlLoop("fashion_mnist_lenet5", 1000, num_normalizer_decisions=10)
     with np.load(tmp_path / "state.npz", allow_pickle=False) as state:
         second.restore(dict(state))
     assert _run(second, measurements[at:]) == expected[at:]
@@ -103,7 +103,7 @@ def test_restored_run_goes_on_bit_for_bit(at, tmp_path):
 def test_non_finite_loss_is_refused_with_the_way_out(name, loss):
     (measurement,) = _measurements(1)
     with pytest.raises(ValueError, match=r"call brake\(\)"):
-        ControlLoop("default", 10).observe(**{**measurement, name: loss})
+        ControlLoop("fashion_mnist_lenet5", 10).observe(**{**measurement, name: loss})
 
 
 @pytest.mark.parametrize(
@@ -113,12 +113,12 @@ def test_non_finite_loss_is_refused_with_the_way_out(name, loss):
 def test_missing_features_are_named(name, message):
     (measurement,) = _measurements(1)
     with pytest.raises(ValueError, match=message):
-        ControlLoop("default", 10).observe(**{**measurement, name: None})
+        ControlLoop("fashion_mnist_lenet5", 10).observe(**{**measurement, name: None})
 
 
 def test_other_examples_in_mid_run_are_noticed():
     first, second = _measurements(2)
-    loop = ControlLoop("default", 10)
+    loop = ControlLoop("fashion_mnist_lenet5", 10)
     loop.observe(**first)
     with pytest.raises(ValueError, match=r"\(64, 10\), as before, found \(63, 10\)"):
         loop.observe(**{**second, "predictions": second["predictions"][:63]})
@@ -138,12 +138,12 @@ def test_other_examples_in_mid_run_are_noticed():
 )
 def test_numbers_out_of_range_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        ControlLoop("default", **{"num_training_steps": 100, **arguments})
+        ControlLoop("fashion_mnist_lenet5", **{"num_training_steps": 100, **arguments})
 
 
 def test_schedule_before_the_first_decision():
     with pytest.raises(ValueError, match="Expected a decision"):
-        _ = ControlLoop("default", 10).schedule
+        _ = ControlLoop("fashion_mnist_lenet5", 10).schedule
 
 
 def test_light_side_imports_nothing_heavy_and_fast():
@@ -152,7 +152,7 @@ import sys, time
 import numpy
 start = time.perf_counter()
 import learned_lr
-learned_lr.ControlLoop("default", 10)
+learned_lr.ControlLoop("fashion_mnist_lenet5", 10)
 seconds = time.perf_counter() - start
 heavy = {"tensorflow", "keras", "jax", "torch", "tf_agents", "gin"} & set(sys.modules)
 assert not heavy, heavy

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from learned_lr import controller_info
 from learned_lr.control import pretrained, response
+from learned_lr.control.base_schedules import BaseSchedule
 from learned_lr.control.controller import Controller
 
 
@@ -41,6 +44,26 @@ def test_middle_of_each_feature_is_the_mean_observation():
             assert factors[1] == pytest.approx(expected, rel=1e-6)
             checked += 1
     assert checked
+
+
+def test_many_tasks_are_counted_and_the_base_is_told():
+    plain = Controller.load("fashion_mnist_lenet5")
+    spec = dataclasses.replace(
+        plain.spec,
+        base_schedule=BaseSchedule(0.1, 0.01),
+        initial_sgd_learning_rate=0.02,
+        source_tasks=tuple("abcde"),
+    )
+    lines = controller_info.describe(Controller(spec, plain.weights)).splitlines()
+    assert (
+        "action: x0.667 to x1.500, on a warm-up of 0.1 of the run and a cosine to 0.01"
+        in lines
+    )
+    assert "rates: in [1e-07, 1], from 0.001 (0.02 with SGD) on" in lines
+    assert "trained on: 5 tasks: a, b, c, ..." in lines
+    lines = controller_info.describe(plain).splitlines()
+    assert "action: x0.667 to x1.500, on the learning rate" in lines
+    assert "trained on: fashion_mnist_lenet5" in lines
 
 
 def test_plot_draws_a_png(tmp_path):
