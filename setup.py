@@ -58,10 +58,12 @@ setup(
     extras_require={
         "train": _TRAIN,
         # Python 3.9 has pytest 8, the others have 9. What ruff finds varies by release, so requirements.txt pins it.
+        # Hypothesis 6.141 is the last for Python 3.9.
         # mypy 1.11 needs typing-extensions 4.6, and TF-Agents 0.19 accepts 4.5.0 alone.
         "test": [
             "pytest>=7,<10",
             "pytest-xdist>=3.8,<4",
+            "hypothesis>=6.141,<7",
             "ruff>=0.6",
             "mypy>=1.10,<1.11",
         ],

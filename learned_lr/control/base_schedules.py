@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from learned_lr.control.checks import check_number, check_positive
 from learned_lr.control.rate_table import RateTable
 
 
@@ -31,11 +32,14 @@ class BaseSchedule:
     final_fraction: float = 1e-3
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            check_number(field.name, getattr(self, field.name))
         if not 0 <= self.warmup_fraction < 1 or not 0 < self.final_fraction <= 1:
             raise ValueError(
                 "Expected warmup_fraction in [0, 1) and final_fraction in (0, 1], found "
                 f"{self.warmup_fraction!r} and {self.final_fraction!r}."
             )
+        check_positive("final_fraction", self.final_fraction)
 
     def multiplier(self, step: int, num_steps: int) -> float:
         """Returns the multiplier of a training step, in (0, 1].
@@ -97,7 +101,7 @@ def rate_table(
     Args:
       base: the base schedule; None for none.
       rows: at least one (training step, level, training steps of the run) a decision; of two with one step, the later
-        counts.
+        counts. The first rate holds from step 0 on, also if the first decision came later.
       interval: int > 0, training steps that the last level holds for.
     """
     if base is None:
@@ -110,4 +114,7 @@ def rate_table(
         for (start, level, num_steps), end in zip(rows, ends):
             for step in range(start, end):
                 rates[step] = rate_at(base, level, step, num_steps)
+    first = next(iter(rates))
+    if first > 0:  # A run that began part way; a table begins at 0.
+        rates = {0: rates[first], **rates}
     return RateTable(tuple(rates), tuple(rates.values()))

@@ -176,6 +176,16 @@ def test_table_of_a_last_interval_that_the_run_cuts_off():
     np.testing.assert_allclose(table.learning_rates, np.array(CURVE) * ([1.0] * 6 + [2.0] * 4), rtol=1e-7)  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("base", "rates"),
+    [(None, [0.02, 0.02, 0.04]), (BASE, [0.011, 0.011, 0.0151116982])],
+)
+def test_table_of_a_run_that_began_part_way(base, rates):
+    table = rate_table(base, [(5, 0.02, 10), (6, 0.04, 10)], 1)
+    assert table.steps == (0, 5, 6)
+    np.testing.assert_allclose(table.learning_rates, rates, rtol=1e-8)
+
+
 @pytest.mark.parametrize("base", [None, BASE])
 def test_save_and_load(tmp_path, base):
     _controller(base).save(str(tmp_path))
