@@ -69,7 +69,6 @@ setup(
         ],
         # Below the next major release, which may break; pandas 3 needs Python 3.11.
         "report": [
-            "absl-py>=1.4,<3",
             "pandas>=1.5,<3",
             "matplotlib>=3.6,<4",
             "scipy>=1.9,<2",

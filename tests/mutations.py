@@ -37,7 +37,7 @@ _ODD_VALUES = st.one_of(
     st.floats(),
     st.integers(),
     st.text(max_size=3),
-)
+).map(copy.deepcopy)  # The lists, lest a later change changes them for all.
 _ARRAY_VALUES = (math.nan, math.inf, -math.inf, -1.0, 0.0, 0.5, 1e20, 3e38, -3e38)
 _DTYPES = ("f8", "f4", ">f4", "f2", "i8", "i4", "u1", "?", "c8", "U3", "M8[s]")
 

@@ -171,6 +171,13 @@ class Controller:
             raise ControllerError(
                 f"Expected a controller's folder or one of {['default', *pretrained.names()]}, found {directory!r}."
             )
+        inside = os.path.join(directory, "controller")
+        if not os.path.exists(os.path.join(directory, _SPEC_FILE)) and os.path.isfile(
+            os.path.join(inside, _SPEC_FILE)
+        ):
+            raise ControllerError(
+                f"Expected a controller's folder, found {directory!r}, whose controller is {inside!r}."
+            )
         document = controller_spec.read_document(os.path.join(directory, _SPEC_FILE))
         path = os.path.join(directory, _WEIGHTS_FILE)
         try:
