@@ -173,13 +173,14 @@ def test_every_gin_file_is_recognised_as_its_jobs():
         ("train", ["task.name = 'fashion_mnist_lenet5'", "datasets.raw_dir = '/none'"]),
         ("evaluate", ["best_of_grid.run = 'baseline/none'"]),
         ("imitate", ["imitate.references = 'none'"]),
+        ("judge", ["judge.references = 'none'"]),
         ("sweep", ["sweep.seeds = (0, 0)"]),
     ],
 )
 def test_a_start_that_fails_leaves_no_folder(
     launch_job, tmp_path, capsys, job, bindings
 ):
-    name = "default" if job == "imitate" else "digits_cnn"
+    name = "default" if job in ("imitate", "judge") else "digits_cnn"
     files = [str(ROOT / "gin" / job / f"{name}.gin")]
     root_dir = tmp_path / "new" / "runs"
     bindings = [*bindings, "workers.num_workers = 0"]

@@ -13,6 +13,7 @@ from tf_agents.trajectories import time_step as ts
 import gin
 from learned_lr.control import base_schedules
 from learned_lr.control.actions import LearningRateScaling
+from learned_lr.control.controller_spec import ControllerSpec
 from learned_lr.control.observations import (
     FEATURES,
     ObservationBuilder,
@@ -20,7 +21,11 @@ from learned_lr.control.observations import (
 )
 from learned_lr.trainees import episode as episodes
 
-REWARDS = ("validation_loss", "log_validation_loss")
+REWARDS = (
+    "validation_loss",
+    "log_validation_loss",
+    "log_validation_loss_decrease",
+)
 # A loss of 0 would give an infinite logarithm.
 _LOSS_FLOOR = 1e-6
 
@@ -33,8 +38,9 @@ class EnvironmentConfig:
     Attributes:
       features: the observation's features, in order.
       transform: 'raw', 'log' or 'relative', see `ObservationSpec`.
-      reward: 'validation_loss', minus the validation loss (the paper's), or
-        'log_validation_loss', minus its logarithm.
+      reward: 'validation_loss', minus the validation loss (the paper's);
+        'log_validation_loss', minus its logarithm; or 'log_validation_loss_decrease', what
+        the interval took off the logarithm, which sums to that of the final loss.
       initial_learning_rate: the rate that the first decision scales; with a base schedule,
         the level.
       max_scale: the largest factor of one decision.
@@ -80,6 +86,42 @@ class EnvironmentConfig:
         """Returns what the first decision on a task scales."""
         own = self.initial_sgd_learning_rate if task.is_sgd else None
         return self.initial_learning_rate if own is None else own
+
+    @classmethod
+    def of_controller(cls, spec: ControllerSpec, reward: str) -> EnvironmentConfig:
+        """Returns the configuration in which a controller sees and does what it was trained for."""
+        return cls(
+            features=spec.observation.features,
+            transform=spec.observation.transform,
+            reward=reward,
+            initial_learning_rate=spec.initial_learning_rate,
+            max_scale=spec.scaling.max_scale,
+            min_learning_rate=spec.scaling.min_learning_rate,
+            max_learning_rate=spec.scaling.max_learning_rate,
+            act_before_first_interval=spec.act_before_first_interval,
+            base_schedule=spec.base_schedule,
+            initial_sgd_learning_rate=spec.initial_sgd_learning_rate,
+        )
+
+    def controller_spec(self, max_loss: float, task, **fields) -> ControllerSpec:
+        """Returns the spec of a controller that is trained in this configuration.
+
+        Args:
+          max_loss: the cap of the losses, see `observation_spec`.
+          task: the task whose budget it has.
+          **fields: the fields that are not the environment's.
+        """
+        return ControllerSpec(
+            observation=self.observation_spec(max_loss),
+            scaling=self.scaling(),
+            initial_learning_rate=self.initial_learning_rate,
+            trainee_steps_per_action=task.trainee_steps_per_action,
+            num_trainee_steps=task.num_trainee_steps,
+            act_before_first_interval=self.act_before_first_interval,
+            base_schedule=self.base_schedule,
+            initial_sgd_learning_rate=self.initial_sgd_learning_rate,
+            **fields,
+        )
 
     def scaling(self) -> LearningRateScaling:
         """Returns how an action changes the learning rate."""
@@ -146,7 +188,7 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
             (), np.float32, -1.0, 1.0, name="log_scale"
         )
         cap = self._trainee.loss_cap
-        bounds = self._reward_of(cap), self._reward_of(0.0)
+        bounds = self._reward_bounds(cap)
         self._reward_spec = array_spec.BoundedArraySpec(
             (), np.float32, min(bounds), max(bounds), name="reward"
         )
@@ -195,8 +237,12 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
 
     def _step(self, action):
         self.level = self._scaling.next_learning_rate(self.level, action)
+        before = self._reward_of(self._measurement.validation_loss)
         self._run_interval()
-        reward = np.float32(self._reward_of(self._measurement.validation_loss))
+        reward = self._reward_of(self._measurement.validation_loss)
+        if self.config.reward == "log_validation_loss_decrease":
+            reward -= before
+        reward = np.float32(reward)
         if self._num_steps >= self.task.num_trainee_steps:
             return ts.termination(self._observation(), reward)
         return ts.transition(self._observation(), reward)
@@ -223,6 +269,13 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
         return self._builder.build(self._measurement, self.level, progress, num_steps)
 
     def _reward_of(self, validation_loss):
-        if self.config.reward == "log_validation_loss":
-            return -math.log(max(validation_loss, _LOSS_FLOOR))
-        return -validation_loss
+        """The reward of a loss; a decrease is that of the one after minus that of the one before."""
+        if self.config.reward == "validation_loss":
+            return -validation_loss
+        return -math.log(max(validation_loss, _LOSS_FLOOR))
+
+    def _reward_bounds(self, cap):
+        low, high = self._reward_of(cap), self._reward_of(0.0)
+        if self.config.reward == "log_validation_loss_decrease":
+            return low - high, high - low
+        return low, high

@@ -28,7 +28,9 @@ class ImitationConfig:
     """How episodes are perturbed and how the controller is fitted; plain values.
 
     Attributes:
-      num_units: width of the MLP's hidden layer of tanh units.
+      num_units: width of the hidden layer of tanh units of one network.
+      num_networks: networks that are fitted from initial weights of their own; the controller
+        is their mean before the last tanh, which is one MLP with all their units.
       action_deviation: standard deviation of the Gaussian noise on the controller's actions
         in labelled episodes, in action units.
       num_fitting_steps: steps of Adam, each over all labelled decisions.
@@ -39,8 +41,9 @@ class ImitationConfig:
     """
 
     num_units: int = 32
+    num_networks: int = 5
     action_deviation: float = 0.3
-    num_fitting_steps: int = 300
+    num_fitting_steps: int = 600
     learning_rate: float = 0.003
     weight_decay: float = 1e-4
     too_high_weight: float = 2.0
@@ -48,6 +51,7 @@ class ImitationConfig:
     def __post_init__(self):
         for name in (
             "num_units",
+            "num_networks",
             "num_fitting_steps",
             "learning_rate",
             "too_high_weight",
@@ -195,15 +199,16 @@ def fit(
     """Fits a controller to the teacher's actions, from scratch.
 
     Args:
-      spec: of the controller, an MLP.
+      spec: of the controller, an MLP of `num_networks * num_units` units.
       config: how it is fitted.
       episodes: by the name of their task. All tasks weigh the same, whatever their number
         of episodes.
       seed: int >= 0, of the initial weights.
 
     Returns:
-      The controller; and figures: `fitting_loss`, and `explained_variance`, the share of
-      the variance of the teacher's actions, in [0, 1] but for a bad fit.
+      The controller; and figures: `fitting_loss`, the mean over networks, and
+      `explained_variance`, the share of the variance of the teacher's actions, in [0, 1] but
+      for a bad fit.
     """
     observations, actions, weights = _rows(episodes)
     mean = np.average(observations, axis=0, weights=weights)
@@ -212,32 +217,44 @@ def fit(
         mean, variance
     )
     inputs = controller.normalized(observations)
-    hidden, output = (
-        tf.keras.layers.Dense(
-            units,
-            activation="tanh",
-            kernel_initializer=tf.keras.initializers.GlorotUniform(seed + number),
-        )
-        for number, units in enumerate((spec.num_units, 1))
-    )
-    model = tf.keras.Sequential([hidden, output])
-    model.build(inputs.shape)
-    loss = _fit_model(model, config, inputs, actions, weights)
-    found = model(inputs).numpy()[:, 0]
+    networks, losses = [], []
+    for number in range(config.num_networks):
+        number += seed * config.num_networks
+        model = _new_model(config.num_units, 2 * number)
+        model.build(inputs.shape)
+        losses.append(_fit_model(model, config, inputs, actions, weights))
+        networks.append(model.get_weights())
+    kernels, biases, action_kernels, action_biases = zip(*networks)
+    merged = {
+        "hidden_kernel": np.concatenate(kernels, axis=1),
+        "hidden_bias": np.concatenate(biases),
+        "action_kernel": np.concatenate(action_kernels) / np.float32(len(networks)),
+        "action_bias": np.mean(action_biases, axis=0),
+    }
+    controller = Controller(spec, {**controller.weights, **merged})
+    hidden = np.tanh(inputs @ merged["hidden_kernel"] + merged["hidden_bias"])
+    found = np.tanh(hidden @ merged["action_kernel"] + merged["action_bias"])[:, 0]
     unexplained = np.average((found - actions) ** 2, weights=weights)
     spread = np.average(
         (actions - np.average(actions, weights=weights)) ** 2, weights=weights
     )
-    kernels = {
-        "hidden_kernel": hidden.kernel.numpy(),
-        "hidden_bias": hidden.bias.numpy(),
-        "action_kernel": output.kernel.numpy(),
-        "action_bias": output.bias.numpy(),
-    }
-    return Controller(spec, {**controller.weights, **kernels}), {
-        "fitting_loss": loss,
+    return controller, {
+        "fitting_loss": float(np.mean(losses)),
         "explained_variance": float(1 - unexplained / max(spread, 1e-12)),
     }
+
+
+def _new_model(num_units, seed):
+    return tf.keras.Sequential(
+        [
+            tf.keras.layers.Dense(
+                units,
+                activation="tanh",
+                kernel_initializer=tf.keras.initializers.GlorotUniform(seed + number),
+            )
+            for number, units in enumerate((num_units, 1))
+        ]
+    )
 
 
 def _rows(episodes):

@@ -19,12 +19,14 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import common
 
 import gin
+from learned_lr.agents import actor_weights
 from learned_lr.agents.collection import CollectedEpisode
 from learned_lr.agents.environment import EnvironmentConfig
 from learned_lr.agents.experience import experience_of
 from learned_lr.agents.reward_normalizer import RewardNormalizer
 from learned_lr.agents.two_rate_adam import TwoRateAdam
-from learned_lr.control.controller import NETWORKS, Controller, ControllerSpec
+from learned_lr.control.controller import NETWORKS, Controller
+from learned_lr.control.controller_spec import ControllerSpec
 
 ACTIVATIONS = ("tanh", "relu")
 REWARD_NORMALIZATIONS = ("centered", "scaled")
@@ -89,6 +91,15 @@ class PPOConfig:
                     f"Expected ppo.{name} > 0, found {getattr(self, name)!r}."
                 )
 
+    def of_network(self, spec: ControllerSpec) -> PPOConfig:
+        """Returns the same with the network of a controller."""
+        return dataclasses.replace(
+            self,
+            actor=spec.network,
+            num_units=spec.num_units,
+            activation=spec.activation,
+        )
+
 
 class PPOTrainer:
     """A TF-Agents PPO agent: `update` learns from episodes, `controller` exports it.
@@ -104,6 +115,7 @@ class PPOTrainer:
         task,
         loss_cap: float,
         seed: int,
+        initial_controller: Controller | None = None,
     ):
         """Builds networks, optimizers and normalisers from a seed.
 
@@ -113,6 +125,13 @@ class PPOTrainer:
           task: the task, for its name and budget.
           loss_cap: the cap of the task's losses, which bounds the observations.
           seed: int >= 0, of the initial weights.
+          initial_controller: the first policy's weights and normaliser, which then stays as
+            it is; of the same network and observations. None for random weights and a
+            normaliser that follows the observations. The first deviation is the
+            configuration's either way.
+
+        Raises:
+          ValueError: if the initial controller is of another network or other observations.
         """
         tf.keras.utils.set_random_seed(seed)
         self._config, self._environment_config = config, environment_config
@@ -153,9 +172,13 @@ class PPOTrainer:
             use_td_lambda_return=True,
             normalize_rewards=config.reward_normalization == "scaled",
             normalize_observations=True,
+            update_normalizers_in_train=False,
             train_step_counter=tf.Variable(0, dtype=tf.int64, trainable=False),
         )
         self.agent.initialize()
+        self._is_normalizer_fixed = initial_controller is not None
+        if initial_controller:
+            self._start_from(initial_controller)
         self._train = common.function(self.agent.train)
         self._num_updates = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.checkpoint = tf.train.Checkpoint(
@@ -182,10 +205,10 @@ class PPOTrainer:
             rewards = self.reward_normalizer.normalize(rewards)
         experience = experience_of(episodes, rewards)
         if not int(self._num_updates):
-            # The normaliser starts empty and would clip every feature; the ratio of PPO
-            # accounts for the change of policy between collecting and learning.
-            self.agent.update_observation_normalizer(experience.observation)
+            # Empty, they would clip all they see; PPO's ratio accounts for a changed policy.
+            self._update_normalizers(experience)
         loss = self._train(experience)
+        self._update_normalizers(experience)
         self._num_updates.assign_add(1)
         controller = self.controller()
         return {
@@ -197,44 +220,43 @@ class PPOTrainer:
             "action_deviation": controller.action_deviation,
         }
 
+    def _update_normalizers(self, experience):
+        if not self._is_normalizer_fixed:
+            self.agent.update_observation_normalizer(experience.observation)
+        self.agent.update_reward_normalizer(experience.reward)
+
+    def _start_from(self, controller):
+        """Gives the actor and the normaliser the values of a controller, all but its deviation."""
+        spec, config = controller.spec, self._config
+        features = spec.observation.features
+        if config.of_network(spec) != config or features != self._spec.features:
+            raise ValueError(
+                "Expected an initial controller of this configuration's network and features, "
+                f"found {spec.network}, {spec.num_units}, {spec.activation} and {features}."
+            )
+        actor_weights.write(
+            config.actor,
+            self._actor,
+            self.agent._observation_normalizer,
+            controller.weights,
+        )
+
     def controller(self, provenance: dict[str, Any] | None = None) -> Controller:
         """Exports the present policy with its normaliser."""
-        spec = ControllerSpec(
-            network=self._config.actor,
-            num_units=self._config.num_units,
-            activation=self._config.activation,
-            observation=self._spec,
-            scaling=self._environment_config.scaling(),
-            initial_learning_rate=self._environment_config.initial_learning_rate,
-            trainee_steps_per_action=self._task.trainee_steps_per_action,
-            num_trainee_steps=self._task.num_trainee_steps,
-            act_before_first_interval=self._environment_config.act_before_first_interval,
+        config = self._config
+        spec = self._environment_config.controller_spec(
+            self._spec.max_loss,
+            self._task,
+            network=config.actor,
+            num_units=config.num_units,
+            activation=config.activation,
             source_tasks=(self._task.name,),
             provenance=provenance or {},
-            base_schedule=self._environment_config.base_schedule,
-            initial_sgd_learning_rate=self._environment_config.initial_sgd_learning_rate,
         )
-        return Controller(spec, self._weights())
-
-    def _weights(self):
-        *network, action_kernel, action_bias, deviation_bias = [
-            v.numpy() for v in self._actor.variables
-        ]
-        names = {
-            "mlp": ("hidden_kernel", "hidden_bias"),
-            "lstm": ("lstm_kernel", "lstm_recurrent_kernel", "lstm_bias"),
-        }[self._config.actor]
-        (mean,), (variance,) = (
-            self.agent._observation_normalizer._get_mean_var_estimates()
+        weights = actor_weights.read(
+            config.actor, self._actor, self.agent._observation_normalizer
         )
-        return {
-            **dict(zip(names, network)),
-            "action_kernel": action_kernel,
-            "action_bias": action_bias,
-            "action_deviation": np.logaddexp(np.float32(0), deviation_bias),
-            "normalizer_mean": mean.numpy(),
-            "normalizer_variance": variance.numpy(),
-        }
+        return Controller(spec, weights)
 
 
 def _actor_network(config, observation_spec, action_spec):

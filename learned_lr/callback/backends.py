@@ -1,7 +1,7 @@
 """Which Keras and which backend runs, and arrays and tensors of any of them.
 
 Keras 2 and Keras 3 on TensorFlow, JAX and PyTorch differ behind these few functions. Nothing here
-knows models, layers or optimizers.
+knows layers or optimizers.
 """
 
 from __future__ import annotations
@@ -17,6 +17,12 @@ IS_KERAS_2: bool = keras.__version__.startswith("2.")
 def name() -> str:
     """Returns 'tensorflow', 'jax' or 'torch'."""
     return "tensorflow" if IS_KERAS_2 else keras.backend.backend()
+
+
+def sync(model: Any) -> None:
+    """Brings the variables up to date, which JAX training keeps elsewhere."""
+    if name() == "jax":
+        model.jax_state_sync()
 
 
 def to_numpy(value: Any) -> np.ndarray:
@@ -38,6 +44,17 @@ def to_tensor(array: np.ndarray) -> Any:
 
         return tf.convert_to_tensor(array)
     return keras.ops.convert_to_tensor(array)
+
+
+def rounded(number: float, like: Any) -> float:
+    """Returns a number as a variable holds it, in the precision of that; a Python float rounds nothing."""
+    if not hasattr(like, "dtype"):
+        return number
+    if IS_KERAS_2:
+        import tensorflow as tf
+
+        return float(to_numpy(tf.convert_to_tensor(number, like.dtype)))
+    return float(to_numpy(keras.ops.convert_to_tensor(number, like.dtype)))
 
 
 def cast_float32(value: Any) -> Any:

@@ -10,12 +10,12 @@ from typing import Any, Callable
 import keras
 
 from learned_lr.callback import (
+    backends,
     optimizers,
     refusals,
     run_start,
     running_fit,
     samples,
-    weights,
 )
 from learned_lr.callback.brake import SafetyBrake
 from learned_lr.callback.controlled_fit import ControlledFit
@@ -39,13 +39,17 @@ class LearnedLearningRate(keras.callbacks.Callback):
     an earlier one: with `initial_epoch`, with `BackupAndRestore`, or because
     `num_training_steps` says that the run is longer than one `fit`.
 
+    With a controller that has a base schedule every step trains at its own rate, except that with
+    `steps_per_execution` > 1 the steps of an execution share the rate of their middle one.
+
     It reads `fit`'s validation data and other callbacks off the call stack. Where it can't, in a
     training loop of your own that calls a `keras.callbacks.CallbackList`, or inside another
     callback, it needs `validation_data`. Such a loop gives it what `fit` does: `params` with
     `epochs` and `steps`, and logs whose `loss` is the running mean of the epoch.
 
     Attributes:
-      schedule: the `RateTable` of the latest run; `schedule.save('lr.csv')` for `Replay`.
+      schedule: the `RateTable` of the latest run, with an entry a decision, or a step with a base
+        schedule; `schedule.save('lr.csv')` for `Replay`.
       measuring_fraction: float, the share of the latest `fit`'s time that measuring took.
     """
 
@@ -78,9 +82,11 @@ class LearnedLearningRate(keras.callbacks.Callback):
           control_interval: int, training steps between two decisions; None for as many
             decisions as the controller's own training had.
           num_training_steps: int, minibatches of the whole run; None for those of `fit`.
-          initial_learning_rate: float, the rate that the first decision scales; None for
-            the controller's own. The optimizer's own rate is not looked at.
-          min_learning_rate: float, a lower bound; None for the controller's own.
+          initial_learning_rate: float, the rate that the first decision scales, with a base
+            schedule its peak; None for the controller's own. The optimizer's own rate is not
+            looked at.
+          min_learning_rate: float, a lower bound of what decisions scale; None for the controller's
+            own.
           max_learning_rate: float, an upper bound; None for the controller's own.
           final_layer: name of the dense layer whose kernel the controller looks at; None for
             the last one as wide as the output.
@@ -96,7 +102,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
 
         Raises:
           ControllerError: if the controller can't be loaded.
-          ValueError: on a number out of its range, or a controller with a base schedule.
+          ValueError: on a number out of its range.
         """
         super().__init__()
         # Keras 2 makes it when `fit` tells what it does, which a loop of the user's own may leave out.
@@ -105,11 +111,6 @@ class LearnedLearningRate(keras.callbacks.Callback):
         self._supports_tf_logs = True
         if not isinstance(controller, Controller):
             controller = Controller.load(controller)
-        if controller.spec.base_schedule is not None:
-            raise ValueError(
-                "Expected a controller without a base schedule, found one, whose rates move "
-                "every step: a loop of your own with ControlLoop.rate_at(step) follows them."
-            )
         self.controller = controller
         self.validation_data = validation_data
         self.validation_batch = validation_batch
@@ -143,7 +144,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
         """
         if self._run is None:
             raise ValueError("Expected a fit() before schedule, found none.")
-        return self._run.loop.schedule
+        return self._run.schedule
 
     @property
     def num_explosions(self) -> int:
@@ -164,20 +165,23 @@ class LearnedLearningRate(keras.callbacks.Callback):
         if self._fit is None:
             self._fit = self._start(epoch)
             self._fit.begin()
-        self._fit.run.losses.begin_epoch()
+        self._fit.begin_epoch()
+        # Keras 2 has None for 1, or a variable.
+        self._steps_per_execution = int(self.model.steps_per_execution or 1)
 
     def on_train_batch_begin(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        """Remembers where this execution begins, which may be of several steps."""
-        self._first_batch = batch
+        """Sets the rate of this execution, which may be of several steps, if each step has its own."""
+        fit, self._first_batch = self._running(), batch
+        end = self._end_of_execution(batch + self._steps_per_execution)
+        fit.begin_execution(end - batch)
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Decides, once an interval is over."""
-        # An execution of several steps may end short, with the epoch.
-        end = min(batch + 1, self.params.get("steps") or batch + 1)
+        end = self._end_of_execution(batch + 1)
         self._running().train(end - self._first_batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -185,7 +189,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
         fit = self._running()
         fit.end_epoch(logs)
         if logs is not None:
-            logs["learning_rate"] = fit.run.loop.learning_rate
+            logs["learning_rate"] = fit.run.loop.rate_at(fit.run.step)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Looks at the weights a last time, and sums up."""
@@ -195,11 +199,14 @@ class LearnedLearningRate(keras.callbacks.Callback):
         total = time.perf_counter() - self._begin
         self.measuring_fraction = self._fit.measuring_sec / total
         if self.verbose:
-            rates = self.schedule.learning_rates
             print(
-                f"LearnedLearningRate: {len(rates)} rates between {min(rates):.2e} and "
-                f"{max(rates):.2e}; measuring took {self.measuring_fraction:.1%} of the time."
+                f"LearnedLearningRate: {self._fit.run.rates_in_words()}; "
+                f"measuring took {self.measuring_fraction:.1%} of the time."
             )
+
+    def _end_of_execution(self, end: int) -> int:
+        """An execution of several steps may end short, with the epoch."""
+        return min(end, self.params.get("steps") or end)
 
     def _running(self) -> ControlledFit:
         if self._fit is None:
@@ -226,7 +233,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
         # Let go of, so that its data are not kept alive.
         fit, self._arguments = self._arguments, None
         num_steps, num_done = run_length(self.params, self.num_training_steps, epoch)
-        weights.sync(self.model)
+        backends.sync(self.model)
         num_updates = optimizers.num_updates(self.model.optimizer)
         files = run_start.state_files(self.backup_dir, fit.callbacks)
         previous = self._run if epoch > 0 or self.num_training_steps else None

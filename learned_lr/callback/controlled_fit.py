@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from learned_lr.callback import optimizers, weights
+from learned_lr.callback import backends, optimizers, weights
 from learned_lr.callback.controlled_run import ControlledRun
 from learned_lr.callback.held_out_sample import HeldOutSample, untrained_loss
 from learned_lr.callback.recovery import Recovery
@@ -55,7 +55,8 @@ class ControlledFit:
         self._training_sample = training_sample
         self._final_layer = final_layer
         self._files = files
-        self._rate = optimizers.OwnedRate()
+        self._rate = optimizers.OwnedRate(model)
+        self._is_rate_checked = False
         self._recovery = Recovery(model)
 
     def begin(self) -> None:
@@ -71,6 +72,28 @@ class ControlledFit:
         if is_first or run.loop.is_due(run.step):
             self._decide()
 
+    def begin_epoch(self) -> None:
+        """The running mean of the loss starts anew."""
+        self.run.losses.begin_epoch()
+        self._is_rate_checked = False
+
+    def begin_execution(self, num_steps: int) -> None:
+        """Sets the rate of the next training steps, if a base schedule moves it.
+
+        Args:
+          num_steps: int, those that run in one execution and share the rate of their middle one.
+
+        Raises:
+          ValueError: if something else has set it since the latest decision or epoch's end.
+        """
+        loop = self.run.loop
+        if loop.controller.spec.base_schedule is None:
+            return
+        if not self._is_rate_checked:  # What is set over can't be found later.
+            self._rate.check()
+            self._is_rate_checked = True
+        self._rate.set(loop.rate_at(self.run.step + (num_steps - 1) // 2))
+
     def train(self, num_steps: int, logs: Mapping[str, Any] | None) -> None:
         """Counts training steps, and decides once an interval is over.
 
@@ -83,7 +106,7 @@ class ControlledFit:
         run.losses.count(num_steps)
         if run.loop.is_due(run.step):
             start = time.perf_counter()
-            weights.sync(self._model)
+            backends.sync(self._model)
             run.losses.read(logs)
             self._decide()
             self.measuring_sec += time.perf_counter() - start
@@ -111,7 +134,7 @@ class ControlledFit:
     def _decide(self) -> None:
         """Measures and sets the rate; brakes instead if the run has exploded."""
         run, is_first = self.run, self.run.loop.training_step is None
-        self._rate.check(self._model.optimizer)
+        self._rate.check()
         if not is_first and not run.losses.is_finite():
             self._brake()
             return
@@ -135,4 +158,5 @@ class ControlledFit:
         self._set_rate()
 
     def _set_rate(self) -> None:
-        self._rate.set(self._model.optimizer, self.run.loop.learning_rate)
+        self._rate.set(self.run.loop.rate_at(self.run.step))
+        self._is_rate_checked = False

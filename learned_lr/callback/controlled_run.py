@@ -10,6 +10,7 @@ from learned_lr.callback.brake import SafetyBrake
 from learned_lr.callback.interval_loss import IntervalLoss
 from learned_lr.control.checks import check_array, check_count
 from learned_lr.control.control_loop import ControlLoop
+from learned_lr.control.rate_table import RateTable
 
 _LOOP = "loop/"
 
@@ -59,6 +60,34 @@ class ControlledRun:
         self.losses = IntervalLoss()
         self.num_explosions += 1
         self.num_explosions_in_a_row += 1
+
+    @property
+    def schedule(self) -> RateTable:
+        """The rates by the step each began with.
+
+        Raises:
+          ValueError: before the first decision.
+        """
+        loop, table = self.loop, self.loop.schedule
+        if loop.controller.spec.base_schedule is None:
+            return table
+        # A decision waits for the end of an execution, which may be long after it was due.
+        late = range(len(table.steps), self.step)
+        rates = (*table.learning_rates, *map(loop.rate_at, late))
+        return RateTable((*table.steps, *late), rates)
+
+    def rates_in_words(self) -> str:
+        """Returns what the learning rates were so far, briefly."""
+        rates = self.schedule.learning_rates
+        if self.loop.controller.spec.base_schedule is None:
+            return f"{len(rates)} rates between {min(rates):.2e} and {max(rates):.2e}"
+        rates = rates[
+            : self.step
+        ]  # The table goes on to where the next decision would be.
+        return (
+            f"{self.num_decisions} decisions, rates up to {max(rates):.2e}, "
+            f"{rates[-1]:.2e} at the end"
+        )
 
     def state(self) -> dict[str, np.ndarray]:
         """Returns everything, as arrays by name."""

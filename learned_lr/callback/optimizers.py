@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from learned_lr.callback import backends
+import keras
+
+from learned_lr.callback import backends, running_fit
 
 
 def variables(optimizer: Any) -> list[Any]:
@@ -21,20 +23,34 @@ def num_updates(optimizer: Any) -> int:
 
 
 class OwnedRate:
-    """The learning rate of an optimizer, which nothing else may set."""
+    """The learning rate of a model's optimizer, which nothing else may set."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: keras.Model):
+        """Sets nothing yet.
+
+        Args:
+          model: a compiled Keras model.
+        """
+        self._model = model
         self._set: float | None = None
 
-    def set(self, optimizer: Any, learning_rate: float) -> None:
-        """Sets the rate."""
-        optimizer.learning_rate = learning_rate
-        self._set = float(backends.to_numpy(optimizer.learning_rate))
+    def set(self, learning_rate: float) -> None:
+        """Sets the rate of the next step, also in the middle of a `fit`; no device is waited for."""
+        optimizer = self._model.optimizer
+        state = running_fit.jax_optimizer_state(self._model)
+        if state is None:
+            backends.sync(self._model)
+        rate = optimizer.learning_rate
+        optimizer.learning_rate = self._set = learning_rate
+        if state is not None:
+            index = next(i for i, v in enumerate(optimizer.variables) if v is rate)
+            state[index] = rate.value
 
-    def check(self, optimizer: Any) -> None:
-        """Raises ValueError if the rate is another than was set."""
-        found = float(backends.to_numpy(optimizer.learning_rate))
-        if self._set is not None and found != self._set:
+    def check(self) -> None:
+        """Raises ValueError if the rate is another than was set; waits for the device."""
+        rate = self._model.optimizer.learning_rate
+        found = float(backends.to_numpy(rate))
+        if self._set is not None and found != backends.rounded(self._set, rate):
             raise ValueError(
                 f"Expected the learning rate {self._set:g} that LearnedLearningRate has set, "
                 f"found {found:g}: something else sets it, too; remove one of them."

@@ -52,7 +52,7 @@ class Recovery:
 
     def recover(self, run: ControlledRun) -> None:
         """Goes back to the good weights, cuts the run's rate, and says so; the optimizer still has the old one."""
-        exploded = run.loop.learning_rate
+        exploded = run.loop.rate_at(run.step)
         self._snapshot.restore(self._model)
         self._model.reset_metrics()
         run.explode()

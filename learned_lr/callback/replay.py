@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from learned_lr.callback import backends
 from learned_lr.control.rate_table import RateTable
@@ -40,10 +40,13 @@ class Replay(keras.optimizers.schedules.LearningRateSchedule):
         if isinstance(source, (str, os.PathLike)):
             source = RateTable.load(os.fspath(source))
         self.table = source
+        # Arrays, since a table may have an entry a step, and PyTorch looks it up at every step.
+        self._steps = np.array(source.steps, np.int32)
+        self._learning_rates = np.array(source.learning_rates, np.float32)
 
     def __call__(self, step: Any) -> Any:
         """Returns the rate of a step, a float32 scalar tensor; the last one holds for ever."""
-        return _lookup(self.table.steps, self.table.learning_rates, step)
+        return _lookup(self._steps, self._learning_rates, step)
 
     def get_config(self) -> dict[str, list]:
         """Returns the rates, for a saved model."""
@@ -58,15 +61,15 @@ class Replay(keras.optimizers.schedules.LearningRateSchedule):
         return cls(RateTable(tuple(config["steps"]), tuple(config["learning_rates"])))
 
 
-def _lookup(steps: Sequence[int], values: Sequence[float], step: Any) -> Any:
+def _lookup(steps: np.ndarray, values: np.ndarray, step: Any) -> Any:
     """The float32 value of the last of the ascending steps that is not after this one."""
     if backends.IS_KERAS_2:
         import tensorflow as tf
 
-        is_reached = tf.cast(steps, tf.int64) <= tf.cast(step, tf.int64)
+        is_reached = tf.constant(steps) <= tf.cast(step, tf.int32)
         index = tf.reduce_sum(tf.cast(is_reached, tf.int32)) - 1
-        return tf.gather(tf.constant(values, tf.float32), index)
+        return tf.gather(tf.constant(values), index)
     ops = keras.ops
-    is_reached = ops.convert_to_tensor(steps, "int32") <= ops.cast(step, "int32")
+    is_reached = ops.convert_to_tensor(steps) <= ops.cast(step, "int32")
     index = ops.sum(ops.cast(is_reached, "int32")) - 1
-    return ops.take(ops.convert_to_tensor(values, "float32"), index)
+    return ops.take(ops.convert_to_tensor(values), index)

@@ -14,6 +14,8 @@ from typing import Any
 
 import keras
 
+from learned_lr.callback import backends
+
 _DEFAULT_BATCH_SIZE = 32
 
 
@@ -66,6 +68,30 @@ def arguments(
         )
     batch_size = _batch_size(values) or _DEFAULT_BATCH_SIZE
     return FitArguments(validation_data, callbacks, batch_size)
+
+
+def jax_optimizer_state(model: keras.Model) -> list[Any] | None:
+    """Returns the list of the optimizer's values that a JAX `fit` hands from one step to the next.
+
+    The list itself, so that what is put into it reaches the next step. Between two steps the
+    variables hold nothing that matters, and bringing all of them up to date and back costs more
+    than a step of a deep model.
+
+    Args:
+      model: a model, from a callback of a batch.
+
+    Returns:
+      As many arrays as the optimizer has variables, in their order; None where the variables count, or where the list
+      can't be seen.
+    """
+    if backends.name() != "jax" or getattr(model, "_jax_state_synced", True):
+        return None
+    state = (_locals_of_fit(model) or {}).get("state")
+    if not isinstance(state, tuple) or len(state) != 4:
+        return None
+    values = state[2]  # After the weights and what else is in the layers.
+    is_list = isinstance(values, list)
+    return values if is_list and len(values) == len(model.optimizer.variables) else None
 
 
 def _report(

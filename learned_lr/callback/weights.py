@@ -10,18 +10,12 @@ import numpy as np
 from learned_lr.callback import backends, optimizers
 
 
-def sync(model: keras.Model) -> None:
-    """Brings the variables up to date, which JAX training keeps elsewhere."""
-    if backends.name() == "jax":
-        model.jax_state_sync()
-
-
 class Snapshot:
     """The weights of a model and the state of its optimizer at one moment, to go back to."""
 
     def __init__(self, model: keras.Model):
         """Copies everything into host memory."""
-        sync(model)
+        backends.sync(model)
         self._weights = [np.array(backends.to_numpy(v)) for v in model.weights]
         self._optimizer = [
             np.array(backends.to_numpy(v))
@@ -30,7 +24,7 @@ class Snapshot:
 
     def restore(self, model: keras.Model) -> None:
         """Puts it back; what the optimizer had not made yet at that moment becomes zero."""
-        sync(model)
+        backends.sync(model)
         for variable, value in zip(model.weights, self._weights):
             variable.assign(value)
         variables = optimizers.variables(model.optimizer)

@@ -101,9 +101,10 @@ def rate_table(
     Args:
       base: the base schedule; None for none.
       rows: at least one (training step, level, training steps of the run) a decision; of two with one step, the later
-        counts. The first rate holds from step 0 on, also if the first decision came later.
+        counts. What came before the first, where a run starts in its middle, has its level, too.
       interval: int > 0, training steps that the last level holds for.
     """
+    rows = [(0, *rows[0][1:]), *rows[1:]]
     if base is None:
         rates = {step: level for step, level, _ in rows}
     else:
@@ -114,7 +115,4 @@ def rate_table(
         for (start, level, num_steps), end in zip(rows, ends):
             for step in range(start, end):
                 rates[step] = rate_at(base, level, step, num_steps)
-    first = next(iter(rates))
-    if first > 0:  # A run that began part way; a table begins at 0.
-        rates = {0: rates[first], **rates}
     return RateTable(tuple(rates), tuple(rates.values()))

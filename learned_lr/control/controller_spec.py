@@ -113,6 +113,11 @@ class ControllerSpec:
                 f"Expected provenance to be JSON-able, found {error}."
             ) from error
 
+    @property
+    def num_decisions(self) -> int:
+        """Decisions of an episode in training."""
+        return self.num_trainee_steps // self.trainee_steps_per_action
+
     def first_level(self, is_sgd: bool) -> float:
         """Returns what the first decision scales, for an optimizer that is SGD or one that isn't."""
         own = self.initial_sgd_learning_rate if is_sgd else None

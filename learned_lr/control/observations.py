@@ -26,6 +26,7 @@ OPTIONAL_FEATURES = (
     "train_loss_trend",
     "validation_loss_trend",
     "validation_loss_rise",
+    "generalization_gap",
     "num_training_steps",
 )
 TRANSFORMS = ("raw", "log", "relative")
@@ -73,6 +74,7 @@ class ObservationSpec:
       features: names out of `FEATURES` and `OPTIONAL_FEATURES`. `progress` is the fraction of the budget used;
         `train_loss_trend` and `validation_loss_trend` are the logarithm of the loss over that of the decision before,
         0 at the first; `validation_loss_rise` is that of the loss over the least so far, 0 while it falls;
+        `generalization_gap` that of the validation loss over the train loss;
         `num_training_steps` is the logarithm of the length of the run.
       transform: 'raw', values as they are; 'log', logarithms of losses, variances and learning rate; 'relative',
         logarithms of ratios: losses against the first measurement, the rate against the initial one, kernel moments
@@ -151,6 +153,7 @@ class ObservationSpec:
             "train_loss_trend": (-_MAX_LOG_RATIO, _MAX_LOG_RATIO),
             "validation_loss_trend": (-_MAX_LOG_RATIO, _MAX_LOG_RATIO),
             "validation_loss_rise": (0.0, _MAX_LOG_RATIO),
+            "generalization_gap": (-_MAX_LOG_RATIO, _MAX_LOG_RATIO),
             "num_training_steps": (0.0, _MAX_LOG_RATIO),
         }[name]
         if name in OPTIONAL_FEATURES or self.transform == "raw":
@@ -257,6 +260,8 @@ class ObservationBuilder:
         if name == "validation_loss_rise":
             best = min(self._best_loss, measurement.validation_loss)
             return _log_ratio(measurement.validation_loss, best)
+        if name == "generalization_gap":
+            return _log_ratio(measurement.validation_loss, measurement.train_loss)
         loss = name.removesuffix("_trend")
         return _log_ratio(getattr(measurement, loss), getattr(latest, loss))
 

@@ -18,9 +18,9 @@ def selection_seed(run_seed: int, index: int) -> int:
     return _SELECTION + _in_run(run_seed, index)
 
 
-def held_out_seed(index: int) -> int:
-    """Returns the `index`-th seed of final comparisons, from 2e9: the same for all runs."""
-    return _HELD_OUT + index
+def held_out_seed(index: int, run_seed: int = 0) -> int:
+    """Returns the `index`-th seed of final comparisons, from 2e9: of an evaluation, the same for all runs."""
+    return _HELD_OUT + _in_run(run_seed, index)
 
 
 def _in_run(run_seed, index):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gin
 from learned_lr.agents import environment, imitation
-from learned_lr.control.controller_spec import ControllerSpec
 from learned_lr.control.observations import ObservationSpec
 from learned_lr.execution import configured
 from learned_lr.execution.run_directory import RunDirectory
@@ -108,18 +107,12 @@ def _spec(environment_config, config, tasks):
     """The controller's spec; its budget is that of the task in the middle, by length."""
     by_length = sorted(tasks.values(), key=lambda task: task.num_trainee_steps)
     typical = by_length[len(by_length) // 2]
-    return ControllerSpec(
-        network="mlp",
-        num_units=config.num_units,
-        activation="tanh",
+    return environment_config.controller_spec(
         # No relative feature is in units of a task: the cap of the losses has no part in it.
-        observation=environment_config.observation_spec(ObservationSpec.max_loss),
-        scaling=environment_config.scaling(),
-        initial_learning_rate=environment_config.initial_learning_rate,
-        trainee_steps_per_action=typical.trainee_steps_per_action,
-        num_trainee_steps=typical.num_trainee_steps,
-        act_before_first_interval=environment_config.act_before_first_interval,
+        ObservationSpec.max_loss,
+        typical,
+        network="mlp",
+        num_units=config.num_networks * config.num_units,
+        activation="tanh",
         source_tasks=tuple(sorted(tasks)),
-        base_schedule=environment_config.base_schedule,
-        initial_sgd_learning_rate=environment_config.initial_sgd_learning_rate,
     )

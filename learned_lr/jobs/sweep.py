@@ -30,6 +30,7 @@ _JOBS = {
     "train": "learned_lr.jobs.train",
     "baseline": "learned_lr.jobs.baseline",
     "evaluate": "learned_lr.jobs.evaluate",
+    "imitate": "learned_lr.jobs.imitate",
 }
 
 
@@ -51,7 +52,7 @@ def sweep(
 
     Args:
       run: the run directory.
-      job: 'train', 'baseline' or 'evaluate'.
+      job: 'train', 'baseline', 'evaluate' or 'imitate'.
       gin_files: the job's gin files.
       product: values by the name of a binding; every combination is a point.
       points: or the bindings of each point by name.
@@ -153,7 +154,7 @@ def _check(job, gin_files, shared_config, points) -> str:
             gin_config.parse_gin(
                 list(gin_files), [shared_config, *point.gin_bindings()]
             )
-            configured.task()
+            configured.family() if job == "imitate" else configured.task()
         except (UsageError, ValueError) as error:
             message = gin_config.message(error)
             raise UsageError(f"Point {point.slug}: {message}") from error

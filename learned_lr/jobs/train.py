@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import time
-from typing import Any
-
-import numpy as np
-import tqdm
+import os
 
 import gin
-from learned_lr.agents import collection, environment, ppo
+from learned_lr.agents import environment, ppo
 from learned_lr.control.controller import Controller
-from learned_lr.execution import cache, configured, seeds
-from learned_lr.execution.checkpoints import Checkpoints
-from learned_lr.execution.csv_tables import CsvTable
+from learned_lr.execution import configured, seeds
 from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
 from learned_lr.jobs import comparison
-from learned_lr.jobs.tensorboard import TensorBoard
-from learned_lr.trainees import adaptive_schedules
-from learned_lr.trainees.episode import SUMMARY_COLUMNS, Episode, run_episode
+from learned_lr.jobs.training_run import TrainingRun
 
-_EPISODE_FIGURES = SUMMARY_COLUMNS[1:]  # The seed has a place of its own.
-EPISODE_COLUMNS = ("iteration", "episode", "seed", "return", *_EPISODE_FIGURES)
-UPDATE_COLUMNS = (
-    "policy_loss",
-    "value_loss",
-    "entropy_loss",
-    "clip_fraction",
-    "kl",
-    "action_deviation",
-)
-ITERATION_COLUMNS = ("iteration", "mean_return", *UPDATE_COLUMNS)
-EVALUATION_COLUMNS = ("iteration", "seed", *_EPISODE_FIGURES)
-_TIMINGS = "timings.jsonl"
+_INITIAL = "initial_controller"
 
 
 @gin.configurable("train")
@@ -47,6 +25,7 @@ def train(
     num_evaluation_episodes: int = 2,
     curves_interval: int = 5,
     seed: int = 0,
+    initial_controller: str | None = None,
 ) -> str:
     """Trains a controller, keeps the best by validation loss, compares it on held-out seeds.
 
@@ -61,6 +40,11 @@ def train(
         controller with the least mean of their best validation losses is exported.
       curves_interval: TensorBoard shows the curves of every so many-th training episode.
       seed: of the controller's initial weights and of all episodes, in [0, 10000).
+      initial_controller: what training starts from: the name of one of the package's
+        controllers, or a folder, relative to the root directory or to the working directory.
+        Features, network, action and base schedule are then the controller's own, whatever
+        the configuration says of them, its normaliser stays as it is, and a copy of it is
+        kept in the run directory. None for random weights.
 
     Returns:
       The comparison as a Markdown table.
@@ -82,12 +66,28 @@ def train(
     seeds.training_seed(seed, num_iterations * episodes_per_iteration - 1)
     config = gin.operative_config_str()
     evaluation_seeds = [seeds.held_out_seed(index) for index in range(num_seeds)]
+    initial = None
+    if initial_controller is not None:
+        initial = _initial_controller(run, initial_controller, task)
+        environment_config = environment.EnvironmentConfig.of_controller(
+            initial.spec, environment_config.reward
+        )
+        ppo_config = ppo_config.of_network(initial.spec)
     run.begin(config, {"run": seed, "evaluation": evaluation_seeds})
     if run.is_finished:
         return run.finished_message(comparison.SUMMARY)
+    if initial is not None:
+        run.save_controller(_INITIAL, initial)
     with Workers(workers_config) as workers:
-        job = _Job(
-            run, workers, task, environment_config, ppo_config, seed, curves_interval
+        job = TrainingRun(
+            run,
+            workers,
+            task,
+            environment_config,
+            ppo_config,
+            seed,
+            curves_interval,
+            initial,
         )
         job.tensorboard.write_config(config)
         job.run_iterations(
@@ -111,181 +111,16 @@ def train(
     return table
 
 
-class _Job:
-    """The state of one training job between iterations."""
-
-    def __init__(
-        self, run, workers, task, environment_config, ppo_config, seed, curves_interval
-    ):
-        self._run, self._workers, self._task, self._seed = run, workers, task, seed
-        self._environment_config = environment_config
-        self._curves_interval = curves_interval
-        # A worker loads the data: what is missing or wrong shows here, at once.
-        ((_, cap),) = workers.map(collection.loss_cap, [(task,)])
-        self._trainer = ppo.PPOTrainer(ppo_config, environment_config, task, cap, seed)
-        self._checkpoints = Checkpoints(run, self._trainer.checkpoint)
-        self._iterations = CsvTable(run, "iterations.csv", ITERATION_COLUMNS)
-        self._episodes = CsvTable(run, "episodes.csv", EPISODE_COLUMNS)
-        self._evaluations = CsvTable(run, "evaluations.csv", EVALUATION_COLUMNS)
-        self.tensorboard = TensorBoard(run.file("tensorboard"))
-
-    def run_iterations(
-        self,
-        num_iterations,
-        episodes_per_iteration,
-        evaluation_interval,
-        num_evaluation_episodes,
-    ):
-        """Runs what is left of the iterations, from the last whole checkpoint on."""
-        done = self._checkpoints.restore_latest()
-        for table in (self._iterations, self._episodes, self._evaluations):
-            table.keep(lambda row: int(row["iteration"]) <= done)
-        total = num_iterations * episodes_per_iteration
-        with _progress(total, "training", done * episodes_per_iteration) as bar:
-            for iteration in range(done + 1, num_iterations + 1):
-                timing = self._run_iteration(iteration, episodes_per_iteration, bar)
-                last = iteration == num_iterations
-                if last or iteration % evaluation_interval == 0:
-                    episodes = self._evaluate(iteration, num_evaluation_episodes, bar)
-                    timing["cpu_sec"] += sum(e.cpu_sec for e in episodes)
-                self._write_timing(iteration, **timing)
-                self._checkpoints.save(iteration)
-
-    def _run_iteration(self, iteration, num_episodes, bar):
-        start = time.perf_counter()
-        first = (iteration - 1) * num_episodes
-        numbers = range(first, first + num_episodes)
-        controller = self._trainer.controller()
-        calls = [
-            (
-                controller,
-                self._task,
-                self._environment_config,
-                seeds.training_seed(self._seed, number),
-            )
-            for number in numbers
-        ]
-
-        def show(index, collected):
-            bar.update()
-            bar.set_postfix_str(_postfix(collected))
-
-        collected = cache.map_episodes(
-            self._run,
-            self._workers,
-            collection.collect_episode,
-            calls,
-            [f"training_{number:06d}" for number in numbers],
-            collection.CollectedEpisode,
-            show,
+def _initial_controller(run, path, task) -> Controller:
+    """The copy that a run which is resumed began with, or else what `path` names."""
+    if run.read(os.path.join(_INITIAL, "spec.json")) is not None:  # Its last file.
+        return Controller.load(run.file(_INITIAL))
+    inside = os.path.join(run.root_dir, path)
+    controller = Controller.load(inside if os.path.isdir(inside) else path)
+    spec = controller.spec
+    if spec.base_schedule is not None and task.num_decisions != spec.num_decisions:
+        raise ValueError(
+            f"Expected a task with the {spec.num_decisions} decisions that train.initial_controller "
+            f"takes in a run, found {task.num_decisions}: set task.trainee_steps_per_action."
         )
-        collected_at = time.perf_counter()
-        losses = self._trainer.update(collected)
-        updated_at = time.perf_counter()
-        for number, item in zip(numbers, collected):
-            row = {"iteration": iteration, "episode": number, "return": _return(item)}
-            self._episodes.append({**row, **item.episode.summary()})
-            if number % self._curves_interval == 0:
-                self.tensorboard.write_episode(f"episode_{number:06d}", item.episode)
-        mean_return = float(np.mean([_return(item) for item in collected]))
-        self._iterations.append(
-            {"iteration": iteration, "mean_return": mean_return, **losses}
-        )
-        scalars = {f"ppo/{name}": value for name, value in losses.items()}
-        self.tensorboard.write_iteration(
-            iteration, {"controller/mean_return": mean_return, **scalars}
-        )
-        return {
-            "collect_sec": collected_at - start,
-            "update_sec": updated_at - collected_at,
-            "cpu_sec": sum(item.episode.cpu_sec for item in collected),
-        }
-
-    def _evaluate(self, iteration, num_episodes, bar):
-        controller = self._trainer.controller({"iteration": iteration})
-        evaluation_seeds = [
-            seeds.selection_seed(self._seed, index) for index in range(num_episodes)
-        ]
-        bar.set_description_str("evaluating")
-        episodes = cache.map_episodes(
-            self._run,
-            self._workers,
-            run_episode,
-            [
-                (self._task, adaptive_schedules.Learned(controller), seed, False)
-                for seed in evaluation_seeds
-            ],
-            [f"greedy_{iteration:06d}_{index}" for index in range(num_episodes)],
-            Episode,
-        )
-        bar.set_description_str("training")
-        for episode in episodes:
-            self._evaluations.append({"iteration": iteration, **episode.summary()})
-        self.tensorboard.write_greedy(
-            iteration, episodes, f"{self._task.name}, iteration {iteration}"
-        )
-        losses = [episode.best_validation_loss for episode in episodes]
-        self.tensorboard.write_iteration(
-            iteration, {"controller/greedy_best_validation_loss": np.mean(losses)}
-        )
-        self._run.save_controller(f"controllers/iteration_{iteration:06d}", controller)
-        return episodes
-
-    def export_best(self) -> Controller:
-        """Writes `controller/`: the evaluated controller with the best validation loss."""
-        losses: dict[int, list[float]] = {}
-        for row in self._evaluations.rows():
-            loss = float(row["best_validation_loss"])
-            losses.setdefault(int(row["iteration"]), []).append(loss)
-        best = min(losses, key=lambda iteration: np.mean(losses[iteration]))
-        path = self._run.file("controllers", f"iteration_{best:06d}")
-        controller = Controller.load(path)
-        provenance = {
-            "iteration": best,
-            "validation_loss": float(np.mean(losses[best])),
-            "run_seed": self._seed,
-            "versions": self._run.run_record()["versions"],
-        }
-        spec = dataclasses.replace(controller.spec, provenance=provenance)
-        controller = Controller(spec, controller.weights)
-        self._run.save_controller("controller", controller)
-        return controller
-
-    def compare(self, controller: Controller, compared, evaluation_seeds) -> str:
-        """Ends with the controller beside plain schedules; returns the table as Markdown."""
-        learned = adaptive_schedules.Learned(controller)
-        compared = {learned.name: learned, **compared}
-        total = comparison.num_unique_runs(compared, len(evaluation_seeds))
-        with _progress(total, "comparing") as bar:
-            table, _ = comparison.compare(
-                self._run,
-                self._workers,
-                self._task,
-                compared,
-                evaluation_seeds,
-                learned.name,
-                lambda episode: bar.update(),
-            )
-        return table
-
-    def _write_timing(self, iteration, **durations):
-        with open(self._run.file(_TIMINGS), "a", encoding="utf-8") as file:
-            file.write(json.dumps({"iteration": iteration, **durations}) + "\n")
-
-
-def _return(collected) -> float:
-    return float(np.sum(collected.rewards))
-
-
-def _postfix(collected) -> str:
-    episode = collected.episode
-    return (
-        f"return {_return(collected):.2f}, validation loss best "
-        f"{episode.best_validation_loss:.4f} final {episode.final_validation_loss:.4f}"
-    )
-
-
-def _progress(total: int, description: str, initial: int = 0) -> Any:
-    return tqdm.tqdm(
-        total=total, initial=initial, desc=description, unit="episode", mininterval=1
-    )
+    return controller

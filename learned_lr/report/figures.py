@@ -37,7 +37,7 @@ def validation_loss_figure(evaluation: Evaluation) -> bytes:
     _add_paper(axes, "figure1.csv", evaluation.pair, ("_baseline", "_auto"))
     axes.set(xlabel="trainee step", ylabel="log validation loss")
     _finish(axes)
-    return _png(figure)
+    return png(figure)
 
 
 def learning_rate_figure(evaluation: Evaluation) -> bytes:
@@ -59,7 +59,7 @@ def learning_rate_figure(evaluation: Evaluation) -> bytes:
     _add_paper(axes, "figure2.csv", evaluation.pair, ("",))
     axes.set(xlabel="trainee step", ylabel="learning rate", yscale="log")
     _finish(axes)
-    return _png(figure)
+    return png(figure)
 
 
 def heat_map(grid: pd.DataFrame) -> bytes:
@@ -109,7 +109,7 @@ def heat_map(grid: pd.DataFrame) -> bytes:
         panel.set_xlabel("discount step")
     panels[0].set_ylabel("initial learning rate")
     figure.colorbar(image, ax=panels, label="best validation loss")
-    return _png(figure)
+    return png(figure)
 
 
 def returns_figure(iterations: pd.DataFrame) -> bytes:
@@ -119,7 +119,7 @@ def returns_figure(iterations: pd.DataFrame) -> bytes:
     axes.plot(iterations["iteration"], iterations["mean_return"], marker=".")
     axes.set(xlabel="iteration", ylabel="mean return")
     axes.grid(alpha=0.3)
-    return _png(figure)
+    return png(figure)
 
 
 def _curves(
@@ -154,7 +154,8 @@ def _finish(axes):
     axes.legend(fontsize="small")
 
 
-def _png(figure):
+def png(figure: matplotlib.figure.Figure) -> bytes:
+    """Returns a figure as a PNG file, without a time stamp."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
     return buffer.getvalue()

@@ -112,6 +112,75 @@ def bootstrap_interval(
     return float(interval.low), float(interval.high)
 
 
+@dataclasses.dataclass(frozen=True)
+class AcrossTasks:
+    """What the means of all tasks come to; intervals are bootstrap 95%.
+
+    Attributes:
+      mean: mean over tasks of their means over runs.
+      mean_interval: (low, high).
+      median: median over tasks.
+      median_interval: (low, high).
+      interquartile_mean: mean over the tasks of the middle half, a quarter cut off at each
+        end (Agarwal et al., 2021).
+      interquartile_mean_interval: (low, high).
+      worst: the greatest. It has no interval: no resample is worse than what was seen.
+    """
+
+    mean: float
+    mean_interval: tuple[float, float]
+    median: float
+    median_interval: tuple[float, float]
+    interquartile_mean: float
+    interquartile_mean_interval: tuple[float, float]
+    worst: float
+
+
+def across_tasks(values: np.ndarray, confidence: float = 0.95) -> AcrossTasks:
+    """Sums up a figure of every task and run.
+
+    The intervals are percentiles of 10,000 resamples with a fixed seed, in two stages: tasks
+    are drawn with replacement, then runs of each drawn task. They speak of other tasks of the
+    kind and of other seeds. One task has its runs alone to speak of, one run a task the
+    tasks alone; one of both has NaN.
+
+    Args:
+      values: float `[num_tasks, num_runs]`.
+      confidence: the level.
+
+    Raises:
+      ValueError: if it has another shape, or is empty.
+    """
+    values = np.asarray(values, float)
+    if values.ndim != 2 or not values.size:
+        raise ValueError(
+            f"Expected values [num_tasks, num_runs], found shape {values.shape}."
+        )
+    figures = {
+        "mean": lambda means: np.mean(means, axis=-1),
+        "median": lambda means: np.median(means, axis=-1),
+        "interquartile_mean": lambda m: scipy.stats.trim_mean(m, 0.25, axis=-1),
+    }
+    means, resampled = values.mean(axis=1), _resampled_means(values)
+    tails = 100 * np.array([1 - confidence, 1 + confidence]) / 2
+    found = {}
+    for name, figure in figures.items():
+        low, high = np.percentile(figure(resampled), tails)
+        is_known = values.size > 1
+        interval = (float(low), float(high)) if is_known else (math.nan, math.nan)
+        found[name], found[f"{name}_interval"] = float(figure(means)), interval
+    return AcrossTasks(**found, worst=float(means.max()))
+
+
+def _resampled_means(values):
+    """float `[_NUM_RESAMPLES, num_tasks]`: means over resampled runs of resampled tasks."""
+    rng = np.random.default_rng(0)
+    num_tasks, num_runs = values.shape
+    tasks = rng.integers(num_tasks, size=(_NUM_RESAMPLES, num_tasks))
+    runs = rng.integers(num_runs, size=(_NUM_RESAMPLES, num_tasks, num_runs))
+    return values[tasks[..., None], runs].mean(axis=-1)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Returns p-values adjusted for the number of tests (Holm, 1979), in their order.
 

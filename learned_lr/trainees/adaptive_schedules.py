@@ -108,6 +108,10 @@ class Hypergradient:
 class Learned:
     """A trained controller: the mean action at every decision.
 
+    Without a base schedule it decides at every interval of the task, as in the paper. With one it
+    decides as often in a run as in its training; where intervals are shorter, it sees the mean
+    train loss since the decision before, and the change of the predictions over the last interval.
+
     One whose actions scale a base schedule gives the rates of all steps that are left, as if
     no decision followed.
 
@@ -140,16 +144,24 @@ class Learned:
 
     def start(self, task) -> NextLearningRate:
         """Begins an episode."""
+        has_base = self.controller.spec.base_schedule is not None
         loop = ControlLoop(
             self.controller,
             task.num_trainee_steps,
+            None if has_base else task.trainee_steps_per_action,
             initial_learning_rate=self.initial_learning_rate,
             num_normalizer_decisions=self.num_normalizer_decisions,
             is_sgd=task.is_sgd,
         )
 
+        train_losses = []  # Of the intervals since the latest decision.
+
         def next_learning_rates(trainee_step, measurement):
-            loop.decide(measurement, trainee_step)
+            train_losses.append(measurement.train_loss)
+            if loop.is_due(trainee_step):
+                mean_loss = sum(train_losses) / len(train_losses)
+                loop.decide(measurement._replace(train_loss=mean_loss), trainee_step)
+                train_losses.clear()
             return base_schedules.rates_from(
                 self.controller.spec.base_schedule,
                 loop.level,

@@ -63,3 +63,11 @@ def run_episodes(
 ) -> EpisodeGroup:
     """Runs an episode a seed, see `run_episode`."""
     return EpisodeGroup(tuple(run_episode(task, schedule, s, test) for s in seeds))
+
+
+def run_schedules(
+    task, schedules: Sequence[Any], seeds: Sequence[int], test: bool = True
+) -> EpisodeGroup:
+    """Runs an episode a schedule and seed, all seeds of a schedule together, see `run_episode`."""
+    groups = [run_episodes(task, schedule, seeds, test) for schedule in schedules]
+    return EpisodeGroup(tuple(e for group in groups for e in group.episodes))

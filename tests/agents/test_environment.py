@@ -58,6 +58,35 @@ def test_specs_by_hand(task):
     assert (reward.minimum, reward.maximum) == (np.float32(-cap), 0.0)
 
 
+def test_decreases_sum_to_the_final_loss(task):
+    config = EnvironmentConfig(reward="log_validation_loss_decrease", max_scale=4.0)
+    environment = LearningRateEnvironment(task, config, seed=7)
+    steps = _play(environment, [1.0, 0.5, -1.0, 0.3, 0.0, 1.0])
+    losses = np.log(environment.episode().column("validation_loss"))
+    rewards = [float(step.reward) for step in steps[1:]]
+    np.testing.assert_allclose(rewards, -np.diff(losses), atol=1e-6)
+    spec = environment.reward_spec()
+    assert spec.maximum == pytest.approx(math.log(CAPS[task.name] / 1e-6), rel=1e-6)
+    assert spec.minimum == -spec.maximum
+
+
+def test_configuration_of_a_controller(task, random_controller):
+    config = EnvironmentConfig(
+        ("validation_loss", "progress"),
+        "relative",
+        "validation_loss",
+        0.02,
+        3.0,
+        1e-5,
+        0.5,
+        act_before_first_interval=False,
+        base_schedule=BaseSchedule(0.1),
+        initial_sgd_learning_rate=0.2,
+    )
+    spec = random_controller(task, config).spec
+    assert EnvironmentConfig.of_controller(spec, "validation_loss") == config
+
+
 @pytest.mark.parametrize("act_first", [True, False])
 def test_rewards_learning_rates_and_discounts(task, act_first):
     actions = [0.5, -0.25, 3.0, -3.0, 0.0, 0.1][: 6 if act_first else 5]

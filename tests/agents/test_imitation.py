@@ -132,7 +132,11 @@ SPEC = ControllerSpec(
     num_trainee_steps=60,
 )
 CONFIG = ImitationConfig(
-    num_units=8, num_fitting_steps=300, learning_rate=0.01, too_high_weight=1.0
+    num_units=8,
+    num_networks=1,
+    num_fitting_steps=300,
+    learning_rate=0.01,
+    too_high_weight=1.0,
 )
 
 
@@ -186,6 +190,25 @@ def test_fit_repeats_and_depends_on_the_seed():
     assert again == first != other
 
 
+def test_several_networks_are_averaged_before_the_last_tanh():
+    observations, actions = _lines()
+    actions = np.tanh(actions + np.random.default_rng(2).normal(size=len(actions)))
+    episodes = {"a": [_item(observations, actions)]}
+    config = dataclasses.replace(CONFIG, num_fitting_steps=20)
+    several = dataclasses.replace(config, num_networks=3)
+    spec = dataclasses.replace(SPEC, num_units=24)
+    mean, figures = imitation.fit(spec, several, episodes, 1)
+    # Seeds are numbers of networks: the run's times the networks, and then on.
+    single = [imitation.fit(SPEC, config, episodes, number) for number in (3, 4, 5)]
+    for row in observations[:20]:
+        before = [np.arctanh(controller.act(row)[0]) for controller, _ in single]
+        assert np.ptp(before) > 1e-3
+        expected = np.tanh(np.mean(before))
+        assert mean.act(row)[0] == pytest.approx(expected, abs=1e-5)
+    losses = [found["fitting_loss"] for _, found in single]
+    assert figures["fitting_loss"] == pytest.approx(np.mean(losses))
+
+
 def test_tasks_weigh_the_same_whatever_their_number_of_decisions():
     ones, minus_ones = np.full(10, 0.6), np.full(90, -0.6)
     episodes = {
@@ -219,6 +242,7 @@ def test_untrained_controller_does_nothing():
     ("values", "message"),
     [
         ({"num_units": 0}, "imitation.num_units > 0, found 0"),
+        ({"num_networks": 0}, "imitation.num_networks > 0, found 0"),
         ({"too_high_weight": -1.0}, "imitation.too_high_weight > 0, found -1.0"),
         ({"action_deviation": -0.1}, "imitation.action_deviation >= 0, found -0.1"),
     ],

@@ -10,6 +10,7 @@ from learned_lr import LearnedLearningRate
 from learned_lr.agents.collection import collect_episode
 from learned_lr.agents.environment import EnvironmentConfig, LearningRateEnvironment
 from learned_lr.agents.ppo import PPOConfig, PPOTrainer
+from learned_lr.control.base_schedules import BaseSchedule
 from learned_lr.trainees import building, minibatches, reduced_data
 from learned_lr.trainees.adaptive_schedules import Learned
 from learned_lr.trainees.episode import run_episode, trainee_for
@@ -30,13 +31,19 @@ TASK = Task(
 SEED = 7
 
 
-@pytest.fixture(scope="module", params=["mlp", "lstm"])
+BASE = BaseSchedule(0.1, 0.01)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[("mlp", None), ("lstm", None), ("mlp", BASE)],
+    ids=["mlp", "lstm", "base schedule"],
+)
 def trainer(request):
     """A trainer after one update, far enough from zero to move the rate."""
-    config = PPOConfig(
-        request.param, num_units=8, num_epochs=2, actor_learning_rate=0.2
-    )
-    environment_config = EnvironmentConfig()
+    network, base = request.param
+    config = PPOConfig(network, num_units=8, num_epochs=2, actor_learning_rate=0.2)
+    environment_config = EnvironmentConfig(base_schedule=base)
     cap = trainee_for(TASK).loss_cap
     trainer = PPOTrainer(config, environment_config, TASK, cap, 0)
     controller = trainer.controller()
@@ -48,7 +55,7 @@ def trainer(request):
 
 @pytest.fixture(scope="module")
 def rates(trainer):
-    """The rates of `run_episode` under the exported controller, `[num_decisions]`."""
+    """The rates of `run_episode` under the exported controller, at the end of each interval, `[num_decisions]`."""
     episode = run_episode(TASK, Learned(trainer.controller()), SEED, test=False)
     return episode.column("learning_rate")[1:]
 
@@ -60,7 +67,8 @@ def test_rates_move(rates):
 def test_environment_with_the_greedy_policy_has_the_rates_of_run_episode(
     trainer, rates
 ):
-    environment = LearningRateEnvironment(TASK, EnvironmentConfig(), seed=SEED)
+    config = EnvironmentConfig(base_schedule=trainer.controller().spec.base_schedule)
+    environment = LearningRateEnvironment(TASK, config, seed=SEED)
     policy = trainer.agent.policy
     state = policy.get_initial_state(1)
     time_step = environment.reset()
@@ -107,5 +115,7 @@ def _fit(controller, **arguments):
 
 def test_fit_with_the_callback_has_the_rates_of_run_episode(trainer, rates):
     schedule = _fit(trainer.controller()).schedule
-    assert schedule.steps == tuple(range(0, 60, 5))
-    np.testing.assert_allclose(schedule.learning_rates, rates, rtol=1e-6)
+    found = [schedule.at(step) for step in range(4, 60, 5)]
+    np.testing.assert_allclose(found, rates, rtol=1e-6)
+    has_base = trainer.controller().spec.base_schedule is not None
+    assert schedule.steps == tuple(range(0, 60, 1 if has_base else 5))

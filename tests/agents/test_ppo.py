@@ -179,6 +179,50 @@ def test_a_policy_does_not_diverge_from_itself(quadratic, random_controller, act
     assert ppo._kl(controller, episodes) == pytest.approx(0.0, abs=1e-12)
 
 
+@pytest.mark.parametrize("actor", ["mlp", "lstm"])
+def test_training_from_a_controller(quadratic, random_controller, actor):
+    controller = random_controller(quadratic, CONFIG, actor, seed=3)
+    config = dataclasses.replace(SMALL, actor=actor, initial_action_deviation=0.2)
+    trainer = ppo.PPOTrainer(config, CONFIG, quadratic, 100.0, 0, controller)
+    first = trainer.controller()
+    assert first.action_deviation == pytest.approx(0.2)
+    episodes = [collect_episode(first, quadratic, CONFIG, seed) for seed in (0, 1)]
+    trainer.update(episodes)
+    second = trainer.controller()
+    for name, weights in controller.weights.items():
+        if name != "action_deviation":
+            np.testing.assert_array_equal(first.weights[name], weights)
+        is_normalizer = name.startswith("normalizer")
+        assert (
+            np.array_equal(first.weights[name], second.weights[name]) == is_normalizer
+        )
+
+
+def test_a_controller_of_another_network_is_refused(quadratic, random_controller):
+    controller = random_controller(quadratic, CONFIG)
+    config = dataclasses.replace(SMALL, num_units=5)
+    with pytest.raises(ValueError, match="network and features, found mlp, 4, tanh"):
+        ppo.PPOTrainer(config, CONFIG, quadratic, 100.0, 0, controller)
+
+
+def test_the_first_update_sees_normalized_rewards(quadratic, episodes):
+    trainer = _trainer(quadratic, reward_normalization="scaled")
+    seen = []
+    train = trainer._train
+
+    def look(experience):
+        seen.append(
+            trainer.agent._reward_normalizer.normalize(experience.reward).numpy()
+        )
+        return train(experience)
+
+    trainer._train = look
+    trainer.update(episodes)
+    # An empty normaliser has a variance of 0 and would clip them all at 10.
+    assert np.abs(seen[0]).max() < 10
+    assert np.ptp(seen[0]) > 1
+
+
 def test_updates_repeat_bit_for_bit(training):
     expected = _variables(training.trainer)
     twin = training.new_trainer(0)

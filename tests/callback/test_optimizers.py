@@ -37,13 +37,49 @@ def test_variables_of_a_legacy_optimizer(digits, compiled):
     assert len(optimizers.variables(model.optimizer)) == 4
 
 
-def test_owned_rate():
-    optimizer, rate = keras.optimizers.SGD(0.5), optimizers.OwnedRate()
-    rate.check(optimizer)  # Nothing was set, so nothing is claimed.
-    rate.set(optimizer, 1e-3)
-    found = float(backends.to_numpy(optimizer.learning_rate))
+def test_owned_rate(compiled):
+    model = compiled(optimizer=keras.optimizers.SGD(0.5))
+    rate = optimizers.OwnedRate(model)
+    rate.check()  # Nothing was set, so nothing is claimed.
+    rate.set(1e-3)
+    found = float(backends.to_numpy(model.optimizer.learning_rate))
     assert found == np.float32(1e-3)
-    rate.check(optimizer)
-    optimizer.learning_rate = 0.25
+    rate.check()
+    model.optimizer.learning_rate = 0.25
     with pytest.raises(ValueError, match="rate 0.001 that Learned.* found 0.25"):
-        rate.check(optimizer)
+        rate.check()
+
+
+@pytest.mark.backends("jax")
+def test_rate_reaches_a_jax_fit_without_going_through_all_variables(digits):
+    num_syncs, found = [], []
+
+    class Model(keras.Sequential):
+        def jax_state_sync(self):
+            if not self._jax_state_synced:
+                num_syncs.append(1)
+            super().jax_state_sync()
+
+        def train_step(self, state, data):
+            logs, state = super().train_step(state, data)
+            (rate,) = [
+                value
+                for value, variable in zip(state[2], self.optimizer.variables)
+                if variable is self.optimizer.learning_rate
+            ]
+            return {**logs, "rate": rate}, state
+
+    class SetsIt(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            rate.set(0.01 * (batch + 1))
+
+        def on_train_batch_end(self, batch, logs=None):
+            found.append(float(logs["rate"]))
+
+    model = Model([keras.layers.Flatten(), keras.layers.Dense(10, "softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    rate = optimizers.OwnedRate(model)
+    model.fit(*digits[:2], steps_per_epoch=5, epochs=2, verbose=0, callbacks=[SetsIt()])
+    np.testing.assert_allclose(found, 2 * [0.01, 0.02, 0.03, 0.04, 0.05], rtol=1e-6)
+    assert len(num_syncs) == 2  # Each at the end of an epoch.
+    rate.check()

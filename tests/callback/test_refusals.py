@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import keras
 import numpy as np
 import pytest
 
-from learned_lr import Controller, LearnedLearningRate
+from learned_lr import LearnedLearningRate
 from learned_lr.callback import refusals
-from learned_lr.control.base_schedules import BaseSchedule
 
 
 def _fit(model, digits, *callbacks):
@@ -107,10 +104,3 @@ class _HomeMade(keras.callbacks.Callback):
 def test_home_made_callback_that_sets_the_rate(digits, compiled):
     with pytest.raises(ValueError, match="found 0.5: something else sets it, too"):
         _fit(compiled(), digits, _quiet(), _HomeMade())
-
-
-def test_a_controller_with_a_base_schedule_is_refused():
-    controller = Controller.load("default")
-    spec = dataclasses.replace(controller.spec, base_schedule=BaseSchedule())
-    with pytest.raises(ValueError, match="without a base schedule, found one"):
-        LearnedLearningRate(Controller(spec, controller.weights))

@@ -10,6 +10,7 @@ from learned_lr.control.base_schedules import BaseSchedule, rate_table, rates_fr
 from learned_lr.control.control_loop import ControlLoop
 from learned_lr.control.controller import Controller, ControllerError, ControllerSpec
 from learned_lr.control.observations import Measurement, ObservationSpec
+from learned_lr.control.rate_table import RateTable
 
 # Two steps of warm-up of ten, then from 1 over cos(pi / 8), cos(pi / 4), ... to 0.1.
 BASE = BaseSchedule(warmup_fraction=0.2, final_fraction=0.1)
@@ -176,14 +177,12 @@ def test_table_of_a_last_interval_that_the_run_cuts_off():
     np.testing.assert_allclose(table.learning_rates, np.array(CURVE) * ([1.0] * 6 + [2.0] * 4), rtol=1e-7)  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("base", "rates"),
-    [(None, [0.02, 0.02, 0.04]), (BASE, [0.011, 0.011, 0.0151116982])],
-)
-def test_table_of_a_run_that_began_part_way(base, rates):
-    table = rate_table(base, [(5, 0.02, 10), (6, 0.04, 10)], 1)
-    assert table.steps == (0, 5, 6)
-    np.testing.assert_allclose(table.learning_rates, rates, rtol=1e-8)
+def test_table_of_a_run_that_starts_in_its_middle():
+    rows = [(4, 1.0, 10), (6, 2.0, 10)]
+    assert rate_table(None, rows, 4) == RateTable((0, 6), (1.0, 2.0))
+    table = rate_table(BASE, rows, 4)
+    assert table.steps == tuple(range(10))
+    np.testing.assert_allclose(table.learning_rates, np.array(CURVE) * ([1.0] * 6 + [2.0] * 4), rtol=1e-7)  # fmt: skip
 
 
 @pytest.mark.parametrize("base", [None, BASE])

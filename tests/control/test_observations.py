@@ -214,6 +214,7 @@ CHANGES = (
     "train_loss_trend",
     "validation_loss_trend",
     "validation_loss_rise",
+    "generalization_gap",
     "num_training_steps",
 )
 
@@ -225,13 +226,14 @@ def test_changes_of_a_hand_made_trajectory(transform):
     measurements = [Measurement(*pair, 0.02, 0.0, 0.1, 0.01) for pair in losses]
     builder.start(measurements[0], 1e-2)
     found = [builder.build(m, 1e-2, 0.0, 1000) for m in measurements]
-    # ln 1/2 = -0.6931, ln 2 = 0.6931, ln 1.5/2 = -0.2877, ln 1.5 = 0.4055, ln 1/3 = -1.0986
+    # ln 1/2 = -0.6931, ln 2 = 0.6931, ln 1.5/2 = -0.2877, ln 1.5 = 0.4055, ln 1/3 = -1.0986,
+    # ln 4 = 1.3863, ln 3 = 1.0986
     expected = [
-        [0.0, 0.0, 0.0, 6.9077553],
-        [-0.6931472, -0.6931472, 0.0, 6.9077553],
-        [-0.6931472, 0.6931472, 0.6931472, 6.9077553],
-        [0.0, -0.2876821, 0.4054651, 6.9077553],
-        [-0.6931472, -1.0986123, 0.0, 6.9077553],
+        [0.0, 0.0, 0.0, 0.0, 6.9077553],
+        [-0.6931472, -0.6931472, 0.0, 0.0, 6.9077553],
+        [-0.6931472, 0.6931472, 0.6931472, 1.3862944, 6.9077553],
+        [0.0, -0.2876821, 0.4054651, 1.0986123, 6.9077553],
+        [-0.6931472, -1.0986123, 0.0, 0.6931472, 6.9077553],
     ]
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7)
 
@@ -255,8 +257,8 @@ def test_changes_start_anew_with_the_episode():
 def test_bounds_of_changes_hold_whatever_is_measured():
     spec = ObservationSpec(CHANGES, "relative")
     low, high = spec.bounds()
-    np.testing.assert_array_equal(low, np.float32([-20, -20, 0, 0]))
-    np.testing.assert_array_equal(high, np.float32([20, 20, 20, 20]))
+    np.testing.assert_array_equal(low, np.float32([-20, -20, 0, -20, 0]))
+    np.testing.assert_array_equal(high, np.float32([20, 20, 20, 20, 20]))
     builder = ObservationBuilder(spec)
     for start, value in itertools.product(EXTREMES, EXTREMES):
         builder.start(Measurement(*[start] * 6), 1e-2)

@@ -14,6 +14,7 @@ def test_values():
     assert seeds.training_seed(3, 7) == 300_007
     assert seeds.selection_seed(3, 7) == 1_000_300_007
     assert seeds.held_out_seed(7) == 2_000_000_007
+    assert seeds.held_out_seed(7, run_seed=3) == 2_000_300_007
 
 
 def test_ranges_touch_but_never_meet():

@@ -30,6 +30,7 @@ imitate.references = 'references/toys/toy'
 imitate.num_rounds = 2
 imitate.num_evaluation_episodes = 2
 imitation.num_units = 4
+imitation.num_networks = 2
 imitation.num_fitting_steps = 20
 environment.transform = 'relative'
 environment.features = ('validation_loss', 'learning_rate', 'progress', 'num_training_steps')
@@ -153,7 +154,7 @@ def test_spec_of_the_controller(finished):
     assert spec.base_schedule == BaseSchedule()
     assert spec.source_tasks == tuple(TRAINING)
     assert (spec.trainee_steps_per_action, spec.num_trainee_steps) == (8, 40)
-    assert (spec.network, spec.num_units, spec.activation) == ("mlp", 4, "tanh")
+    assert (spec.network, spec.num_units, spec.activation) == ("mlp", 8, "tanh")
 
 
 def test_summary_has_the_calibrated_cosine(finished):
@@ -223,3 +224,19 @@ def test_tasks_without_a_reference_are_named(launch_job, tmp_path, capsys):
     references = {name: REFERENCES[name] for name in TRAINING}
     assert _run(launch_job, tmp_path, references=references) == 1
     assert f"found none for 1: {SELECTION[0]}." in capsys.readouterr().err
+
+
+def test_a_sweep_over_seeds(finished, launch_job, tmp_path):
+    job = tmp_path / "toy.gin"
+    job.write_text(CONFIG, encoding="utf-8")
+    folder = tmp_path / "runs" / "references" / "toys" / "toy"
+    folder.mkdir(parents=True)
+    (folder / "references.json").write_text(json.dumps(REFERENCES))
+    sweep = f"sweep.job = 'imitate'\nsweep.gin_files = ('{job}',)\nsweep.seeds = (0, 1)\nworkers.num_workers = 0\n"  # fmt: skip
+    assert launch_job("sweep", tmp_path / "runs", config=sweep) == 0
+    (path,) = (tmp_path / "runs" / "sweep").glob("*/*")
+    rows = _rows(path, "sweep.csv")
+    assert [row["imitate.seed"] for row in rows] == ["0", "1"]
+    record = json.loads((finished / "run.json").read_text())
+    expected = record["results"]["mean_regret"]
+    assert float(rows[0]["mean_regret"]) == expected != float(rows[1]["mean_regret"])

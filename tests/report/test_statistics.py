@@ -112,3 +112,53 @@ def test_what_can_not_be_computed_is_nan():
     assert math.isnan(same.effect_size) and statistics.star(same.p_student) == ""
     with pytest.raises(ValueError, match=r"one length, found shapes \(2,\) and \(1,\)"):
         statistics.compare([1.0, 2.0], [1.0])
+
+
+def test_across_tasks_by_hand():
+    # Means over two runs: 1, 2, 3, 4, 100; the middle half leaves out one at each end.
+    means = np.array([3.0, 100.0, 1.0, 4.0, 2.0])
+    found = statistics.across_tasks(np.stack([means - 1, means + 1], axis=1))
+    assert (found.mean, found.median, found.worst) == (22.0, 3.0, 100.0)
+    assert found.interquartile_mean == 3.0
+    for low, high in (found.median_interval, found.interquartile_mean_interval):
+        assert 0.5 <= low < 3.0 < high <= 101
+    again = statistics.across_tasks(np.stack([means - 1, means + 1], axis=1))
+    assert found == again
+
+
+def test_tasks_and_runs_are_both_resampled():
+    def width(values):
+        low, high = statistics.across_tasks(values).mean_interval
+        return high - low
+
+    # Standard errors: 1 / sqrt(100) of equal runs; 1 / sqrt(400) of equal tasks.
+    signs = np.resize([-1.0, 1.0], 100)
+    assert width(np.tile(signs[:, None], 4)) == pytest.approx(3.92 * 0.1, rel=0.05)
+    assert width(np.tile(np.resize(signs, 4), (100, 1))) == pytest.approx(
+        3.92 * 0.05, rel=0.05
+    )
+    # One task has its runs to resample, one run a task the tasks; equal values no spread.
+    assert width(signs[None, :]) == pytest.approx(3.92 * 0.1, rel=0.05)
+    assert width(signs[:, None]) == pytest.approx(3.92 * 0.1, rel=0.05)
+    assert width(np.ones((5, 3))) == 0.0
+
+
+def test_interval_over_tasks_covers_as_often_as_it_says():
+    rng = np.random.default_rng(2)
+    hits = 0
+    for _ in range(20):
+        tasks = rng.normal(1.0, 1.0, size=(25, 1))
+        runs = tasks + rng.normal(0.0, 0.5, size=(25, 2))
+        low, high = statistics.across_tasks(runs).mean_interval
+        hits += low <= 1.0 <= high
+    # Binomial(20, 0.95): fewer than 16 happen less than three times in a thousand.
+    assert hits >= 16
+
+
+def test_across_tasks_without_a_sample():
+    one = statistics.across_tasks(np.array([[2.0]]))
+    assert (one.mean, one.worst) == (2.0, 2.0)
+    assert all(math.isnan(end) for end in one.mean_interval)
+    for shape in ((3,), (0, 2)):
+        with pytest.raises(ValueError, match=r"\[num_tasks, num_runs\], found shape"):
+            statistics.across_tasks(np.zeros(shape))

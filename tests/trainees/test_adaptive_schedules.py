@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import pickle
 import types
@@ -135,13 +136,15 @@ def test_hypergradient_on_the_quadratic():
     assert rates[-1] > 2 * rates[0]
 
 
-def _controller(act_before_first_interval, action_bias=0.0, base=None):
-    """Its action is tanh(progress - 0.5 + action_bias)."""
+def _controller(
+    act_before_first_interval, action_bias=0.0, base=None, feature="progress"
+):
+    """Its action is tanh(feature - 0.5 + action_bias), but for the hidden layer's ReLU."""
     spec = ControllerSpec(
         network="mlp",
         num_units=1,
         activation="relu",
-        observation=ObservationSpec(("progress",), "raw"),
+        observation=ObservationSpec((feature,), "raw"),
         scaling=LearningRateScaling(2.0, 1e-4, 1.0),
         initial_learning_rate=0.01,
         trainee_steps_per_action=10,
@@ -209,6 +212,28 @@ def test_learned_with_a_base_moves_every_step():
     rates = episode.column("learning_rate")
     expected = levels[[0, 0, 1, 2, 3]] * [0.1, 1.0, 0.875, 0.625, 0.5]
     np.testing.assert_allclose(rates, expected, rtol=1e-6)
+
+
+def test_learned_with_a_base_decides_as_often_as_in_its_training():
+    task = QuadraticTask(num_trainee_steps=80, trainee_steps_per_action=5)
+    base = BaseSchedule(warmup_fraction=0.25, final_fraction=0.5)
+    controller = _controller(True, -1.0, base, "train_loss")  # Of four decisions.
+    coarse = dataclasses.replace(task, trainee_steps_per_action=20)
+    losses = np.linspace(2, 1, 16)
+
+    def rates(task, losses):
+        next_rates = adaptive_schedules.Learned(controller).start(task)
+        interval = task.trainee_steps_per_action
+        return np.concatenate(
+            [
+                next_rates(step, MEASUREMENT._replace(train_loss=loss))[:interval]
+                for step, loss in zip(range(0, 80, interval), losses)
+            ]
+        )
+
+    # The mean of the first four after the untrained network's, and so on.
+    means = [losses[0], *(losses[i : i + 4].mean() for i in (1, 5, 9))]
+    np.testing.assert_allclose(rates(task, losses), rates(coarse, means), rtol=1e-6)
 
 
 def test_learned_pickled():
