@@ -121,7 +121,8 @@ def damaged_arrays(draw, arrays):
             )
             place = draw(st.integers(0, array.size - 1))
             with np.errstate(over="ignore"):
-                changed[name].flat[place] = draw(st.sampled_from(values))
+                value = np.array(draw(st.sampled_from(values))).astype(array.dtype)
+                changed[name].flat[place] = value
     return changed
 
 
