@@ -10,18 +10,36 @@ from learned_lr.control.controller import Controller, ControllerError
 from learned_lr.control.response import mean_response, text_plot
 
 
+# Tasks that are named of a controller that was trained on more.
+_NUM_LISTED = 3
+
+
 def describe(controller: Controller) -> str:
     """Returns its spec, where it comes from, and a text plot of its mean response."""
     spec, scaling = controller.spec, controller.spec.scaling
     observation = spec.observation
     low, high = scaling.min_learning_rate, scaling.max_learning_rate
     interval = spec.trainee_steps_per_action
+    base, sgd = spec.base_schedule, spec.initial_sgd_learning_rate
+    scaled = "the learning rate"
+    if base is not None:
+        scaled = (
+            f"a warm-up of {base.warmup_fraction:g} of the run and a cosine to "
+            f"{base.final_fraction:g}"
+        )
+    start = f"{spec.initial_learning_rate:g}"
+    if sgd is not None:
+        start += f" ({sgd:g} with SGD)"
+    tasks = spec.source_tasks
+    listed = ", ".join(tasks[:_NUM_LISTED])
+    if len(tasks) > _NUM_LISTED:
+        listed = f"{len(tasks)} tasks: {listed}, ..."
     lines = [
         f"network: {spec.network}, {spec.num_units} units, {spec.activation}",
         f"features ({observation.transform}): {', '.join(observation.features)}",
-        f"action: x{1 / scaling.max_scale:.3f} to x{scaling.max_scale:.3f}",
-        f"rates: in [{low:g}, {high:g}], from {spec.initial_learning_rate:g} on",
-        f"trained on: {', '.join(spec.source_tasks)}",
+        f"action: x{1 / scaling.max_scale:.3f} to x{scaling.max_scale:.3f}, on {scaled}",
+        f"rates: in [{low:g}, {high:g}], from {start} on",
+        f"trained on: {listed}",
         f"run: {spec.num_trainee_steps} trainee steps, a decision every {interval}",
         "provenance:",
     ]

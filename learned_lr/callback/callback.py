@@ -16,6 +16,7 @@ from learned_lr.callback import (
     run_start,
     running_fit,
     samples,
+    starting_rates,
 )
 from learned_lr.callback.brake import SafetyBrake
 from learned_lr.callback.controlled_fit import ControlledFit
@@ -83,11 +84,11 @@ class LearnedLearningRate(keras.callbacks.Callback):
             decisions as the controller's own training had.
           num_training_steps: int, minibatches of the whole run; None for those of `fit`.
           initial_learning_rate: float, the rate that the first decision scales, with a base
-            schedule its peak; None for the controller's own. The optimizer's own rate is not
-            looked at.
-          min_learning_rate: float, a lower bound of what decisions scale; None for the controller's
-            own.
-          max_learning_rate: float, an upper bound; None for the controller's own.
+            schedule its peak; None for the rate that the optimizer was compiled with if it isn't
+            its class's default, and else the controller's own.
+          min_learning_rate: float, a lower bound of what decisions scale; None for a thirtieth of
+            the compiled rate where the run starts from that, and else the controller's own.
+          max_learning_rate: float, an upper bound; None likewise, thirty times the compiled rate.
           final_layer: name of the dense layer whose kernel the controller looks at; None for
             the last one as wide as the output.
           loss: function of (targets, predictions), for models whose loss isn't compiled in.
@@ -129,11 +130,21 @@ class LearnedLearningRate(keras.callbacks.Callback):
             raise ValueError(
                 f"Expected validation_batch >= 1, found {validation_batch!r}."
             )
-        self._new_run(num_training_steps or 1, 0)  # Checks the numbers.
+        given = starting_rates.StartingRates(*self._rates)
+        self._new_run(num_training_steps or 1, 0, given)  # Checks the numbers.
         self._run: ControlledRun | None = None
         # From on_train_begin to the first epoch, and from there on.
         self._arguments: FitArguments | None = None
         self._fit: ControlledFit | None = None
+
+    def set_model(self, model: keras.Model) -> None:
+        """Reads the compiled rate, before a restoration of the optimizer puts another in its place."""
+        super().set_model(model)
+        optimizer = getattr(model, "optimizer", None)
+        is_plain = optimizers.has_plain_rate(optimizer)
+        self._compiled_rate = (
+            optimizers.compiled_rate(optimizer) if is_plain else math.nan
+        )
 
     @property
     def schedule(self) -> RateTable:
@@ -216,9 +227,15 @@ class LearnedLearningRate(keras.callbacks.Callback):
             )
         return self._fit
 
-    def _new_run(self, num_steps: int, num_done: int) -> ControlledRun:
+    def _new_run(
+        self, num_steps: int, num_done: int, rates: starting_rates.StartingRates
+    ) -> ControlledRun:
         loop = ControlLoop(
-            self.controller, num_steps, self.control_interval, *self._rates
+            self.controller,
+            num_steps,
+            self.control_interval,
+            *rates[:3],
+            is_sgd=rates.is_sgd,
         )
         brake = SafetyBrake(self.brake_factor or math.inf)
         return ControlledRun(loop, brake, num_done)
@@ -239,12 +256,19 @@ class LearnedLearningRate(keras.callbacks.Callback):
         previous = self._run if epoch > 0 or self.num_training_steps else None
         if previous is not None and previous.num_updates != num_updates:
             previous = None  # Something else has trained the model since.
+        rates = starting_rates.find(
+            self.model.optimizer, self._compiled_rate, *self._rates
+        )
         self._run = run_start.start(
-            lambda: self._new_run(num_steps, num_done), previous, files, num_updates
+            lambda: self._new_run(num_steps, num_done, rates),
+            previous,
+            files,
+            num_updates,
         )
         loop = self._run.loop
         loop.set_length(num_steps, self.control_interval)
         measured = self._samples(fit, loop.control_interval)
+        rates.tell(bool(self.verbose))
         if loop.training_step is None and epoch > 0:
             warnings.warn(
                 f"LearnedLearningRate begins at epoch {epoch} without a state to go on from: "

@@ -128,6 +128,7 @@ class ControlledFit:
         """Looks at the weights a last time; nothing is left to restore."""
         if not weights.Snapshot(self._model).is_finite():
             self._brake()
+        self._rate.give_back()
         if self._files is not None:
             self._files.clear()
 

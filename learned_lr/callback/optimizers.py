@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import keras
+import numpy as np
 
 from learned_lr.callback import backends, running_fit
 
@@ -22,6 +24,34 @@ def num_updates(optimizer: Any) -> int:
     return int(backends.to_numpy(optimizer.iterations))
 
 
+def inner(optimizer: Any) -> Any:
+    """Returns the optimizer that one which scales losses wraps; any other itself."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def has_plain_rate(optimizer: Any) -> bool:
+    """Whether the learning rate is a number: no schedule, no function; False for no optimizer."""
+    optimizer = inner(optimizer)
+    rate = None
+    if hasattr(optimizer, "learning_rate"):
+        rate = optimizer.get_config().get("learning_rate")
+    return isinstance(rate, (int, float, np.number, np.ndarray))
+
+
+# By optimizer: the rate it was compiled with, and the one it was set to last.
+_RATES: weakref.WeakKeyDictionary[Any, tuple[float, float]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def compiled_rate(optimizer: Any) -> float:
+    """Returns the rate that the user gave an optimizer, also if a fit that was interrupted left another in it."""
+    rate = optimizer.learning_rate
+    found = float(backends.to_numpy(rate))
+    compiled, last = _RATES.get(optimizer, (found, found))
+    return compiled if found == backends.rounded(last, rate) else found
+
+
 class OwnedRate:
     """The learning rate of a model's optimizer, which nothing else may set."""
 
@@ -33,6 +63,7 @@ class OwnedRate:
         """
         self._model = model
         self._set: float | None = None
+        self._compiled = compiled_rate(model.optimizer)
 
     def set(self, learning_rate: float) -> None:
         """Sets the rate of the next step, also in the middle of a `fit`; no device is waited for."""
@@ -42,9 +73,15 @@ class OwnedRate:
             backends.sync(self._model)
         rate = optimizer.learning_rate
         optimizer.learning_rate = self._set = learning_rate
+        _RATES[optimizer] = self._compiled, learning_rate
         if state is not None:
             index = next(i for i, v in enumerate(optimizer.variables) if v is rate)
             state[index] = rate.value
+
+    def give_back(self) -> None:
+        """Leaves the optimizer with the rate it was compiled with, from which another fit starts."""
+        self.set(self._compiled)
+        self._set = None
 
     def check(self) -> None:
         """Raises ValueError if the rate is another than was set; waits for the device."""

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import keras
-import numpy as np
+
+from learned_lr.callback import optimizers
 
 
 def check_plain_rate(optimizer: Any) -> None:
@@ -22,15 +23,11 @@ def check_plain_rate(optimizer: Any) -> None:
         raise ValueError(
             "Expected a compiled model, found one without an optimizer: compile it first."
         )
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    rate = None
-    if hasattr(inner, "learning_rate"):
-        rate = inner.get_config().get("learning_rate")
-    is_number = isinstance(rate, (int, float, np.number, np.ndarray))
-    if not is_number:
+    if not optimizers.has_plain_rate(optimizer):
         raise ValueError(
             "Expected an optimizer whose learning_rate is a number, found a schedule in "
-            f"{type(inner).__name__}: compile it without one, the callback sets the rate."
+            f"{type(optimizers.inner(optimizer)).__name__}: compile it without one, the "
+            "callback sets the rate."
         )
 
 
