@@ -9,7 +9,6 @@ from learned_lr.control import pretrained
 from learned_lr.control.controller import Controller, ControllerError
 from learned_lr.control.response import mean_response, text_plot
 
-
 # Tasks that are named of a controller that was trained on more.
 _NUM_LISTED = 3
 
