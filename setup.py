@@ -58,16 +58,17 @@ setup(
     extras_require={
         "train": _TRAIN,
         # Python 3.9 has pytest 8, the others have 9. What ruff finds varies by release, so requirements.txt pins it.
+        # Hypothesis 6.141 is the last for Python 3.9.
         # mypy 1.11 needs typing-extensions 4.6, and TF-Agents 0.19 accepts 4.5.0 alone.
         "test": [
             "pytest>=7,<10",
             "pytest-xdist>=3.8,<4",
+            "hypothesis>=6.141,<7",
             "ruff>=0.6",
             "mypy>=1.10,<1.11",
         ],
         # Below the next major release, which may break; pandas 3 needs Python 3.11.
         "report": [
-            "absl-py>=1.4,<3",
             "pandas>=1.5,<3",
             "matplotlib>=3.6,<4",
             "scipy>=1.9,<2",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import difflib
 import errno
 import os
 import re
@@ -10,26 +12,31 @@ import signal
 import sys
 from collections.abc import Callable
 
-from absl import app, flags, logging
+try:
+    from absl import logging
 
-import gin
-from learned_lr.execution.gin_config import UsageError, message, parse_gin
-from learned_lr.execution.run_directory import (
-    RunDirectory,
-    RunDirectoryError,
-    command,
-)
-from learned_lr.execution.worker_processes import WorkerError, limit_threads
+    import gin
+    from learned_lr.execution.gin_config import (
+        UsageError,
+        job_of,
+        message,
+        parse_gin,
+    )
+    from learned_lr.execution.run_directory import (
+        RunDirectory,
+        RunDirectoryError,
+        command,
+    )
+    from learned_lr.execution.worker_processes import WorkerError, limit_threads
+except ImportError as error:  # `pip install .` brings the light side alone.
+    _missing: ImportError | None = error
+else:
+    _missing = None
+    # What the user can mend: these end in their message, without a traceback.
+    _USER_ERRORS = (UsageError, RunDirectoryError, WorkerError, ValueError, OSError)
 
-_GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "Path of a gin file; repeatable.")
-_GIN_BINDINGS = flags.DEFINE_multi_string(
-    "gin_bindings", [], "A gin binding, 'name = value'; repeatable."
-)
-_ROOT_DIR = flags.DEFINE_string("root_dir", "runs", "Folder of all run directories.")
-
-
-# What the user can mend: these end in their message, without a traceback.
-_USER_ERRORS = (UsageError, RunDirectoryError, WorkerError, ValueError, OSError)
+JOBS = ("train", "references", "imitate", "judge", "baseline", "evaluate", "sweep")
+_OWN_PACKAGES = ("learned_lr", "official_resnet")
 
 
 def run_job(job_name: str, load_job: Callable[[], Callable[[RunDirectory], str]]):
@@ -37,27 +44,89 @@ def run_job(job_name: str, load_job: Callable[[], Callable[[RunDirectory], str]]
 
     Args:
       job_name: the first folder under the root directory.
-      load_job: imports and returns the job, a function of the run directory.
+      load_job: imports and returns the job, a function of the run directory; the docstring of
+        its module says what the job does, and names a command as an example.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    options = parse_flags(
+        job_name, sys.argv[1:], sys.modules[load_job.__module__].__doc__
+    )
+    if _missing is not None:
+        sys.exit(_fail_missing(_missing))
     logging.set_verbosity(logging.ERROR)
-
-    def main(arguments):
-        if len(arguments) > 1:
-            raise app.UsageError(f"Expected flags only, found {arguments[1:]}.")
-        sys.exit(_main(job_name, load_job))
-
-    app.run(main)
+    sys.exit(_main(job_name, load_job, options))
 
 
-def _main(job_name, load_job):
+def parse_flags(
+    job_name: str, arguments: list[str], description: str = ""
+) -> argparse.Namespace:
+    """Returns the flags of a job: `gin_file` and `gin_bindings`, lists, and `root_dir`.
+
+    Help and wrong flags end the process, as argparse has it.
+
+    Args:
+      job_name: the name of the job.
+      arguments: those of the command line.
+      description: what the job does, with a command in backquotes as an example.
+    """
+    example = _example(job_name, description)
+    parser = _Parser(
+        prog=f"python -m learned_lr.{job_name}",
+        description=re.sub(r": `[^`]*`", "", description.strip()),
+        epilog=(
+            "examples:\n"
+            f"  {example}\n"
+            f'  {example} \\\n      --gin_bindings="workers.num_workers = 4" '
+            "--root_dir=/tmp/runs\n\n"
+            "The same command again goes on where it was stopped. What a binding may name\n"
+            "stands in docs/ and in the files of gin/; a wrong name is answered with the nearest."
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    for flag, metavar, text in (
+        ("--gin_file", "FILE", "a gin file, which says what is run; repeatable"),
+        ("--gin_bindings", "BINDING", "a gin binding, 'name = value'; repeatable"),
+    ):
+        parser.add_argument(
+            flag, metavar=metavar, help=text, action="append", default=[]
+        )
+    parser.add_argument(
+        "--root_dir",
+        metavar="FOLDER",
+        default="runs",
+        help="the folder of all run directories (default: runs)",
+    )
+    return parser.parse_args(arguments)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says the nearest flag to an unknown one."""
+
+    def error(self, text):
+        unknown = re.match(r"unrecognized arguments: (--\w+)", text)
+        if unknown:
+            known = ["--gin_file", "--gin_bindings", "--root_dir", "--help"]
+            nearest = difflib.get_close_matches(unknown[1], known, n=1)
+            text += f"; did you mean {nearest[0]}?" if nearest else ""
+        self.exit(1, f"Error: {text}\n{self.prog} --help shows the flags.\n")
+
+
+def _example(job_name, description):
+    found = re.search(r"`(python -m [^`]*)`", description)
+    return found[1] if found else f"python -m learned_lr.{job_name} --gin_file=FILE"
+
+
+def _main(job_name, load_job, options):
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        description = sys.modules[load_job.__module__].__doc__ or ""
+        _check_files(job_name, options.gin_file, _example(job_name, description))
         job = load_job()
         # One thread, here as in the workers: the same numbers from run to run.
         limit_threads(1)
-        parse_gin(_GIN_FILE.value, _GIN_BINDINGS.value)
-        path = run_path(_ROOT_DIR.value, job_name, _GIN_FILE.value)
+        parse_gin(options.gin_file, options.gin_bindings)
+        path = run_path(options.root_dir, job_name, options.gin_file)
         with contextlib.closing(RunDirectory(path)) as run:
             print(f"Run directory: {run.path}", flush=True)
             print(job(run))
@@ -66,10 +135,12 @@ def _main(job_name, load_job):
     except KeyboardInterrupt:
         print(f"\nStopped. To go on where it stopped, run it again:\n  {command()}")
         return 130
+    except ImportError as error:
+        return _fail_missing(error)
     except Exception as error:  # A full disk comes as an OSError or from TensorFlow.
         if _is_disk_full(error):
             return _fail(
-                f"No space left on the disk of {os.path.abspath(_ROOT_DIR.value)}. What is "
+                f"No space left on the disk of {os.path.abspath(options.root_dir)}. What is "
                 f"finished is kept: free some space, then run it again:\n  {command()}"
             )
         if isinstance(error, _USER_ERRORS) or _is_missing_binding(error):
@@ -90,6 +161,21 @@ def run_path(root_dir: str, job_name: str, gin_files: list[str]) -> str:
     return os.path.join(root_dir, job_name, task, name)
 
 
+def _check_files(job_name, gin_files, example):
+    """Refuses none, and those of another job, before anything slow is imported."""
+    if not gin_files:
+        raise UsageError(f"Expected --gin_file, for example: {example}")
+    jobs = {path: job_of(path, JOBS) for path in gin_files}
+    if job_name == "sweep" and "sweep" in jobs.values():
+        return  # Its points' job has files and bindings of its own.
+    for path, job in jobs.items():
+        if job not in (None, job_name):
+            raise UsageError(
+                f"Expected a gin file for {job_name}, found {path}, which is for {job}: "
+                f"python -m learned_lr.{job} --gin_file={path}"
+            )
+
+
 def _bound(parameter):
     try:
         return gin.query_parameter(parameter)
@@ -99,6 +185,19 @@ def _bound(parameter):
 
 def _fail(error):
     print(f"Error: {message(error)}", file=sys.stderr)
+    return 1
+
+
+def _fail_missing(error):
+    """What a light installation says; a module of the project's own that is missing is a bug."""
+    name = (error.name or "").partition(".")[0]
+    if name in _OWN_PACKAGES:
+        raise error
+    print(
+        f"Error: Expected the training stack, found no {name or 'package that works'} "
+        f"({error}): pip install '.[train]' brings all that the jobs need.",
+        file=sys.stderr,
+    )
     return 1
 
 

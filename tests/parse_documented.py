@@ -11,25 +11,24 @@ import json
 import re
 import sys
 
-from absl import flags
-
 import gin
 from learned_lr import launch
 from learned_lr.execution import configured
-from learned_lr.execution.gin_config import UsageError, parse_gin
+from learned_lr.execution.gin_config import UsageError, job_of, parse_gin
 
 
 def _parse_command(job, arguments):
-    flags.FLAGS.unparse_flags()
-    flags.FLAGS(["command", *arguments])
-    gin_files = flags.FLAGS.gin_file
-    parse_gin(gin_files, flags.FLAGS.gin_bindings)
+    flags = launch.parse_flags(job, arguments)
+    for path in flags.gin_file:
+        if job_of(path, launch.JOBS) not in (None, job):
+            raise UsageError(f"Expected a gin file for {job}, found {path}.")
+    parse_gin(flags.gin_file, flags.gin_bindings)
     # A sweep leaves the task to its points; others have a family of them.
     if job in ("imitate", "judge", "references"):
         configured.family()
     elif job != "sweep":
         configured.task()
-    launch.run_path(flags.FLAGS.root_dir, "job", gin_files)
+    launch.run_path(flags.root_dir, "job", flags.gin_file)
 
 
 def _parse_gin(job, text):
@@ -62,7 +61,7 @@ def main(job: str) -> None:
         gin.clear_config()
         try:
             parsers[kind](job, value)
-        except (UsageError, ValueError, SyntaxError, flags.Error) as error:
+        except (UsageError, ValueError, SyntaxError, SystemExit) as error:
             complaints.append(f"{where}: {value}: {error}")
     json.dump(complaints, sys.stdout)
 

@@ -6,12 +6,14 @@ import errno
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 
 import pytest
 
 import gin
 from learned_lr import launch, train
+from learned_lr.execution import gin_config
 from learned_lr.execution.worker_processes import WorkerError
 from learned_lr.trainees import tfds_files
 
@@ -72,6 +74,41 @@ def error_of(launch_train, tmp_path, capsys):
         ("workers.num_workers = -1", ["Expected workers.num_workers >= 0, found -1."]),
         ("task.file = 'no_such.py'", [f"a task at {os.path.abspath('no_such.py')}"]),
         ("train.seed 3", ["expected ':' or '='", "\n  train.seed 3\n"]),
+        (
+            "task.dataset = kmnist",
+            [
+                "Expected text in quotes, --gin_bindings=\"task.dataset = 'kmnist'\"",
+                ", found kmnist.\n",
+            ],
+        ),
+        (
+            "task.raw_dir = /data/x",
+            ["in quotes, --gin_bindings=\"task.raw_dir = '/data/x'"],
+        ),
+        ("ppo.actor = lstm-32", ["in quotes, --gin_bindings=\"ppo.actor = 'lstm-32'"]),
+        ("train.seed = 3x", ["Expected newline. (line 1)", "\n  train.seed = 3x\n"]),
+        (
+            "train.seed = 'x'",
+            ["Expected train.seed to be of the type int, found 'x'.\n"],
+        ),
+        (
+            "train.seed = None",
+            ["Expected train.seed to be of the type int, found None."],
+        ),
+        ("train.num_iterations = 2.0", ["to be of the type int, found 2.0."]),
+        ("train.curves_interval = True", ["to be of the type int, found True."]),
+        (
+            "comparison.constant_learning_rates = 0.1",
+            ["constant_learning_rates to be of the type tuple[float, ...], found 0.1."],
+        ),
+        (
+            "comparison.constant_learning_rates = ('a',)",
+            ["to be of the type tuple[float, ...], found ('a',)."],
+        ),
+        (
+            "task.noise = 'x'",
+            ["Expected task.noise to be of the type float, found 'x'."],
+        ),
     ],
 )
 def test_wrong_bindings(error_of, binding, messages):
@@ -89,8 +126,76 @@ def test_missing_number_of_iterations_is_told(error_of, tmp_path):
 
 def test_no_gin_file(error_of):
     assert error_of(gin_files=[]) == (
-        "Expected --gin_file, for example --gin_file=gin/train/digits_cnn.gin.\n"
+        "Expected --gin_file, for example: "
+        "python -m learned_lr.train --gin_file=gin/train/digits_cnn.gin\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("job", "file", "owner"),
+    [
+        ("train", "gin/baseline/digits_cnn.gin", "baseline"),
+        ("baseline", "gin/train/digits_cnn.gin", "train"),
+        ("train", "gin/transfer/cifar10_to_fashion_mnist_cnn.gin", "evaluate"),
+        ("train", "gin/sweep/digits_cnn.gin", "sweep"),
+        ("sweep", "gin/train/digits_cnn.gin", "train"),
+        ("references", "gin/imitate/default.gin", "imitate"),
+    ],
+)
+def test_gin_file_of_another_job(launch_job, tmp_path, capsys, job, file, owner):
+    assert launch_job(job, tmp_path / "runs", gin_files=[file]) == 1
+    assert capsys.readouterr().err == (
+        f"Error: Expected a gin file for {job}, found {file}, which is for {owner}: "
+        f"python -m learned_lr.{owner} --gin_file={file}\n"
+    )
+
+
+def test_every_gin_file_is_recognised_as_its_jobs():
+    for path in (ROOT / "gin").rglob("*.gin"):
+        folder = path.parent.name
+        # Recipes are parts of a training, transfers are evaluations.
+        owners = {"families": (None,), "recipes": ("train",), "transfer": ("evaluate",)}
+        expected = owners.get(folder, (folder,))
+        assert gin_config.job_of(str(path), launch.JOBS) in expected, path
+    for job in launch.JOBS:
+        assert (ROOT / "learned_lr" / f"{job}.py").is_file()
+        assert (ROOT / "gin" / job).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("job", "bindings"),
+    [
+        ("train", ["task.name = 'quadratc'"]),
+        ("train", ["train.seed = 'x'"]),
+        ("train", ["train.seed = -1"]),
+        ("train", ["nothing.at_all = 3"]),
+        # The data are looked for by a worker, once the config is written.
+        ("train", ["task.name = 'fashion_mnist_lenet5'", "datasets.raw_dir = '/none'"]),
+        ("evaluate", ["best_of_grid.run = 'baseline/none'"]),
+        ("imitate", ["imitate.references = 'none'"]),
+        ("judge", ["judge.references = 'none'"]),
+        ("sweep", ["sweep.seeds = (0, 0)"]),
+    ],
+)
+def test_a_start_that_fails_leaves_no_folder(
+    launch_job, tmp_path, capsys, job, bindings
+):
+    name = "default" if job in ("imitate", "judge") else "digits_cnn"
+    files = [str(ROOT / "gin" / job / f"{name}.gin")]
+    root_dir = tmp_path / "new" / "runs"
+    bindings = [*bindings, "workers.num_workers = 0"]
+    assert launch_job(job, root_dir, *bindings, gin_files=files) == 1
+    assert capsys.readouterr().err.startswith("Error: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_start_that_fails_leaves_what_was_there(launch_job, tmp_path):
+    files = [str(ROOT / "gin" / "train" / "digits_cnn.gin")]
+    folder = tmp_path / "train" / "digits_cnn"
+    folder.mkdir(parents=True)
+    (folder / "notes.txt").write_text("mine")
+    assert launch_job("train", tmp_path, "train.seed = -1", gin_files=files) == 1
+    assert os.listdir(folder) == ["notes.txt"]
 
 
 def test_missing_gin_file(error_of):
@@ -167,39 +272,102 @@ def test_root_directory_that_is_a_file(error_of, tmp_path):
 
 
 @pytest.fixture
-def launch_job(launch_train, tmp_path, monkeypatch):
+def launch_raising(launch_train, tmp_path, monkeypatch):
     """A function that launches a job which raises an exception."""
 
-    def launch_job(error):
+    def launch_raising(error):
         def job(run):
             raise error
 
         monkeypatch.setattr(train, "_load", lambda: job)
         return launch_train(tmp_path)
 
-    return launch_job
+    return launch_raising
 
 
-def test_dying_workers_end_in_a_message(launch_job, capsys):
-    assert launch_job(WorkerError("A worker process died 3 times.")) == 1
+def test_dying_workers_end_in_a_message(launch_raising, capsys):
+    assert launch_raising(WorkerError("A worker process died 3 times.")) == 1
     assert capsys.readouterr().err == "Error: A worker process died 3 times.\n"
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_full_disk_says_what_to_do(launch_job, capsys, monkeypatch, tmp_path, number):
+def test_full_disk_says_what_to_do(
+    launch_raising, capsys, monkeypatch, tmp_path, number
+):
     monkeypatch.setattr(sys, "argv", ["job.py", "--gin_bindings=task.name='quadratic'"])
-    assert launch_job(OSError(number, os.strerror(number))) == 1
+    assert launch_raising(OSError(number, os.strerror(number))) == 1
     error = capsys.readouterr().err
     assert error.startswith(f"Error: No space left on the disk of {tmp_path}. ")
     assert """'--gin_bindings=task.name='"'"'quadratic'"'"''\n""" in error
 
 
-def test_interrupt_says_how_to_go_on(launch_job, capsys):
-    assert launch_job(KeyboardInterrupt()) == 130
+def test_interrupt_says_how_to_go_on(launch_raising, capsys):
+    assert launch_raising(KeyboardInterrupt()) == 130
     output = capsys.readouterr().out
     assert "\nStopped. To go on where it stopped, run it again:\n  python " in output
 
 
-def test_other_errors_keep_their_traceback(launch_job):
+def test_other_errors_keep_their_traceback(launch_raising):
     with pytest.raises(KeyError, match="a bug"):
-        launch_job(KeyError("a bug"))
+        launch_raising(KeyError("a bug"))
+
+
+def _run(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("job", [*launch.JOBS, "report"])
+def test_help_shows_the_flags_and_an_example(job):
+    done = _run(f"learned_lr.{job}", "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"\n  python -m learned_lr.{job} --" in done.stdout
+    flags = ["--root_dir FOLDER"]
+    if job != "report":
+        flags += ["--gin_file FILE", "--gin_bindings BINDING"]
+    assert all(flag in done.stdout for flag in flags)
+    assert "helpfull" not in done.stdout and "`" not in done.stdout
+
+
+def test_wrong_flags_are_answered_with_the_nearest():
+    done = _run("learned_lr.train", "--gin_fil=x")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "Error: unrecognized arguments: --gin_fil=x; did you mean --gin_file?\n"
+        "python -m learned_lr.train --help shows the flags.\n"
+    )
+
+
+@pytest.mark.parametrize("package", ["gin", "tensorflow"])
+def test_a_light_installation_says_what_is_missing(tmp_path, package):
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text(
+        f"raise ModuleNotFoundError(\"No module named '{package}'\", name='{package}')\n"
+    )
+    done = _run(
+        *("learned_lr.train", "--gin_file=gin/train/digits_cnn.gin"),
+        f"--root_dir={tmp_path / 'runs'}",
+        PYTHONPATH=str(tmp_path),
+    )
+    # TF-Agents prints a text of its own where TensorFlow is missing.
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"Error: Expected the training stack, found no {package} (No module named "
+        f"'{package}'): pip install '.[train]' brings all that the jobs need.\n"
+    )
+    assert not (tmp_path / "runs").exists()
+
+
+def test_info_on_a_run_directory_says_where_its_controller_is():
+    done = _run("learned_lr.controller_info", "results/digits_cnn")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "Expected a controller's folder, found 'results/digits_cnn', whose controller is "
+        "'results/digits_cnn/controller'.\n"
+    )

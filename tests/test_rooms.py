@@ -70,7 +70,7 @@ ALLOWED_THIRD_PARTIES = {
         "tqdm",
     },
     "learned_lr.launch": {"absl", "gin"},
-    "doors": {"absl", "matplotlib"},
+    "doors": {"matplotlib"},
 }
 # Rooms that leave others above them alone, so that they can be used without what those need.
 MUST_NOT_KNOW = {

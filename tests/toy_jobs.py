@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import pathlib
 import signal
-import types
 
 import matplotlib
 import pytest
@@ -45,14 +44,10 @@ def _launch_job(job, root_dir, *bindings, config=TOY, gin_files=None):
         # Spacing and formulas take most of a figure's time; test_comparison.py draws them.
         patch.setattr("matplotlib.figure.Figure.get_layout_engine", lambda self: None)
         patch.setitem(matplotlib.rcParams, "text.parse_math", False)
-        for flag, value in (
-            ("_GIN_FILE", gin_files),
-            ("_GIN_BINDINGS", list(bindings)),
-            ("_ROOT_DIR", str(root_dir)),
-        ):
-            patch.setattr(launch, flag, types.SimpleNamespace(value=value))
+        flags = [f"--root_dir={root_dir}", *(f"--gin_file={f}" for f in gin_files)]
+        flags += [f"--gin_bindings={binding}" for binding in bindings]
         try:
-            return launch._main(job, door._load)
+            return launch._main(job, door._load, launch.parse_flags(job, flags))
         finally:
             signal.signal(signal.SIGTERM, handler)
             gin.clear_config()

@@ -8,6 +8,7 @@ import numpy as np
 
 from learned_lr.callback.brake import SafetyBrake
 from learned_lr.callback.interval_loss import IntervalLoss
+from learned_lr.control.checks import check_array, check_count
 from learned_lr.control.control_loop import ControlLoop
 from learned_lr.control.rate_table import RateTable
 
@@ -105,10 +106,16 @@ class ControlledRun:
         }
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Goes on from what `state` returned."""
-        self.loop.restore(
-            {n[len(_LOOP) :]: v for n, v in state.items() if n.startswith(_LOOP)}
-        )
+        """Goes on from what `state` returned.
+
+        Raises:
+          ValueError: if it is no such state, with what was expected and found; nothing is
+            changed then.
+        """
+        loop = {n[len(_LOOP) :]: v for n, v in state.items() if n.startswith(_LOOP)}
+        own = {n: v for n, v in state.items() if not n.startswith(_LOOP)}
+        _check(own)
+        self.loop.restore(loop)
         total, num_steps = state["losses"].tolist()
         self.losses = IntervalLoss(total, int(num_steps))
         self.brake.means = tuple(state["means"].tolist()) or None
@@ -118,3 +125,22 @@ class ControlledRun:
             self.num_explosions,
             self.num_explosions_in_a_row,
         ) = state["counts"].tolist()
+
+
+def _check(state: Mapping[str, np.ndarray]) -> None:
+    """Refuses what isn't a run's own part of its state."""
+    if set(state) != {"losses", "means", "counts"}:
+        raise ValueError(
+            f"Expected the arrays counts, losses and means, found {sorted(state)}."
+        )
+    check_array("losses", state["losses"], (2,))
+    check_array("means", state["means"], (2 if state["means"].size else 0,))
+    check_array("counts", state["counts"], (4,), "i")
+    num_steps = float(state["losses"][1])
+    check_count(
+        "the number of losses",
+        int(num_steps) if num_steps.is_integer() else num_steps,
+        0,
+    )
+    for count in state["counts"].tolist():
+        check_count("each of counts", count, 0)

@@ -44,12 +44,12 @@ def start(
       files: the states of a run that was interrupted; None without a backup.
       num_updates: int, the optimizer's count of updates, which comes back with the weights.
     """
-    saved = files.load(num_updates) if files is not None and num_updates else None
-    if saved is None:
-        return make_run() if previous is None else previous
-    saved_num_updates, state = saved
     run = make_run()
-    run.restore(state)
+    saved = None
+    if files is not None and num_updates:
+        saved = files.load(num_updates, run.restore)
+    if saved is None:
+        return run if previous is None else previous
     # Updates after the state was written were done, though its losses lack them.
-    run.step += num_updates - saved_num_updates
+    run.step += num_updates - saved
     return run

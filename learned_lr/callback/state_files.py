@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import warnings
-import zipfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-_NAME = re.compile(r"(\d+)\.npz")
+from learned_lr.control import array_archives
+
+_NAME = re.compile(r"([0-9]{12})\.npz")
 
 
 class StateFiles:
@@ -29,17 +30,34 @@ class StateFiles:
             np.savez(file, **state)
         os.replace(f"{path}.tmp", path)
 
-    def load(self, num_updates: int) -> tuple[int, dict[str, np.ndarray]] | None:
-        """Returns (its number of updates, the newest state not after `num_updates`); None if there is none."""
+    def load(
+        self, num_updates: int, restore: Callable[[dict[str, np.ndarray]], None]
+    ) -> int | None:
+        """Restores the newest whole state not after `num_updates`.
+
+        A state that can't be read, or that `restore` refuses, is left out with a warning, and the
+        next older one is tried. A state is worth a few decisions, the training that it belongs to
+        hours: that must not end for it, nor go on at a rate out of a damaged file.
+
+        Args:
+          num_updates: int, the optimizer's count of updates.
+          restore: takes a state; raises ValueError, without having changed anything, if it is
+            none.
+
+        Returns:
+          The number of updates of the state that was restored; None if there is none.
+        """
         for number in reversed(self._numbers()):
             if number > num_updates:
                 continue
             path = os.path.join(self._folder, f"{number:012d}.npz")
             try:
-                with np.load(path, allow_pickle=False) as archive:
-                    return number, dict(archive)
-            except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+                with open(path, "rb") as file:
+                    restore(array_archives.unpack(file.read()))
+            except (OSError, ValueError) as error:
                 warnings.warn(f"{path} is damaged and left out: {error}", stacklevel=2)
+            else:
+                return number
         return None
 
     def remove_before(self, num_updates: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from learned_lr.control.checks import check_number, check_positive
+
 
 @dataclasses.dataclass(frozen=True)
 class LearningRateScaling:
@@ -25,13 +27,16 @@ class LearningRateScaling:
     max_learning_rate: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.max_scale > 1 or not math.isfinite(self.max_scale):
+        for field in dataclasses.fields(self):
+            check_number(field.name, getattr(self, field.name))
+        if not self.max_scale > 1:
             raise ValueError(f"Expected max_scale > 1, found {self.max_scale!r}.")
-        if not 0 < self.min_learning_rate <= self.max_learning_rate < math.inf:
+        if not 0 < self.min_learning_rate <= self.max_learning_rate:
             raise ValueError(
                 "Expected 0 < min_learning_rate <= max_learning_rate, found "
                 f"{self.min_learning_rate!r} and {self.max_learning_rate!r}."
             )
+        check_positive("min_learning_rate", self.min_learning_rate)
 
     def next_learning_rate(self, learning_rate: float, action: float) -> float:
         """Returns the learning rate of the next interval.

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from learned_lr.control.checks import check_number, check_positive
 from learned_lr.control.rate_table import RateTable
 
 
@@ -31,11 +32,14 @@ class BaseSchedule:
     final_fraction: float = 1e-3
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            check_number(field.name, getattr(self, field.name))
         if not 0 <= self.warmup_fraction < 1 or not 0 < self.final_fraction <= 1:
             raise ValueError(
                 "Expected warmup_fraction in [0, 1) and final_fraction in (0, 1], found "
                 f"{self.warmup_fraction!r} and {self.final_fraction!r}."
             )
+        check_positive("final_fraction", self.final_fraction)
 
     def multiplier(self, step: int, num_steps: int) -> float:
         """Returns the multiplier of a training step, in (0, 1].

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from learned_lr.control import base_schedules
+from learned_lr.control import base_schedules, loop_state
+from learned_lr.control.checks import check_count
 from learned_lr.control.controller import Controller
 from learned_lr.control.measurements import MeasurementBuilder
 from learned_lr.control.observations import Measurement, ObservationBuilder
@@ -84,8 +85,8 @@ class ControlLoop:
         """
         if isinstance(controller, (str, bytes, os.PathLike)):
             controller = Controller.load(controller)
-        _check_count("num_training_steps", num_training_steps, 1)
-        _check_count("num_normalizer_decisions", num_normalizer_decisions, 0)
+        check_count("num_training_steps", num_training_steps, 1)
+        check_count("num_normalizer_decisions", num_normalizer_decisions, 0)
         spec = controller.spec
         self.controller = controller
         self.scaling = _bounded(spec.scaling, min_learning_rate, max_learning_rate)
@@ -114,7 +115,7 @@ class ControlLoop:
         if control_interval is None:
             fraction = spec.trainee_steps_per_action / spec.num_trainee_steps
             control_interval = max(1, round(num_training_steps * fraction))
-        _check_count("control_interval", control_interval, 1)
+        check_count("control_interval", control_interval, 1)
         self.control_interval = control_interval
 
     @property
@@ -251,14 +252,19 @@ class ControlLoop:
         return {name: np.asarray(value) for name, value in state.items()}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Goes on from what `state` returned, in a loop made with the same arguments."""
+        """Goes on from what `state` returned, in a loop made with the same arguments.
+
+        Raises:
+          ValueError: if it is no such state, with what was expected and found; nothing is
+            changed then.
+        """
+        loop_state.check(state, self.controller.spec, self._num_normalizer_decisions)
+        high = float(state["max_learning_rate"])
+        self.scaling = dataclasses.replace(self.scaling, max_learning_rate=high)
         step = int(state["training_step"])
         self.training_step = None if step < 0 else step
         self.initial_learning_rate = float(state["initial_learning_rate"])
         self.level = float(state["level"])
-        self.scaling = dataclasses.replace(
-            self.scaling, max_learning_rate=float(state["max_learning_rate"])
-        )
         self._rows = [
             (int(step), float(level), int(n)) for step, level, n in state["rows"]
         ]
@@ -266,7 +272,7 @@ class ControlLoop:
         self._builder.restore(state["measurements"], self.initial_learning_rate)
         self._observations = list(state["observations"])
         self.controller = self.controller.with_normalizer(*state["normalizer"])
-        self._measurements.previous_predictions = state.get("previous_predictions")
+        self._measurements.restore(state.get("previous_predictions"))
 
     def _adapt_normalizer(self, observation: np.ndarray) -> None:
         if len(self._observations) >= self._num_normalizer_decisions:
@@ -284,11 +290,6 @@ def _bounded(
     bounds = {"min_learning_rate": minimum, "max_learning_rate": maximum}
     changes = {name: bound for name, bound in bounds.items() if bound is not None}
     return dataclasses.replace(scaling, **changes)
-
-
-def _check_count(name: str, value: int, minimum: int) -> None:
-    if not isinstance(value, (int, np.integer)) or value < minimum:
-        raise ValueError(f"Expected {name} to be an int >= {minimum}, found {value!r}.")
 
 
 def _check_rate(name: str, rate: float, scaling: LearningRateScaling) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
-import zipfile
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from learned_lr.control import controller_spec, pretrained
+from learned_lr.control import array_archives, controller_spec, pretrained
 from learned_lr.control.controller_spec import (
     NETWORKS,
     ControllerError,
@@ -51,10 +49,10 @@ class Controller:
 
         Args:
           spec: the spec that goes with the weights.
-          weights: float32 arrays by name, as `spec.weight_shapes()` says.
+          weights: float arrays by name, as `spec.weight_shapes()` says; kept as float32.
 
         Raises:
-          ControllerError: on a missing, unknown, wrongly shaped or non-finite weight.
+          ControllerError: as `ControllerSpec.check_weights` says.
         """
         spec.check_weights(weights)
         self.spec = spec
@@ -84,11 +82,11 @@ class Controller:
           variance: float `[num_features]`, non-negative; observations are divided by its root.
 
         Raises:
-          ControllerError: on a wrong shape or a non-finite value.
+          ControllerError: on a wrong shape, a non-finite value or a negative variance.
         """
         changed = {
-            "normalizer_mean": np.asarray(mean),
-            "normalizer_variance": np.asarray(variance),
+            "normalizer_mean": np.asarray(mean, np.float64),
+            "normalizer_variance": np.asarray(variance, np.float64),
         }
         return Controller(self.spec, {**self.weights, **changed})
 
@@ -145,7 +143,7 @@ class Controller:
 
     def files(self) -> dict[str, bytes]:
         """Returns the artifact's files by name; the same controller always gives the same bytes."""
-        weights = _npz_bytes(self.weights)
+        weights = array_archives.pack(self.weights)
         document = self.spec.document(hashlib.sha256(weights).hexdigest())
         text = json.dumps(document, indent=2, sort_keys=True) + "\n"
         return {_WEIGHTS_FILE: weights, _SPEC_FILE: text.encode()}
@@ -165,12 +163,20 @@ class Controller:
           directory: a path, or the name of one of the package's controllers ('default' is the best of them).
 
         Raises:
-          ControllerError: if a file is missing, truncated, of another version, or doesn't fit the other.
+          ControllerError: if a file is missing, truncated, of another version, or doesn't fit the other; or if its
+            checksum is right and a value in it is none that a controller may have.
         """
         directory = pretrained.find(directory)
         if not os.path.isdir(directory):
             raise ControllerError(
                 f"Expected a controller's folder or one of {['default', *pretrained.names()]}, found {directory!r}."
+            )
+        inside = os.path.join(directory, "controller")
+        if not os.path.exists(os.path.join(directory, _SPEC_FILE)) and os.path.isfile(
+            os.path.join(inside, _SPEC_FILE)
+        ):
+            raise ControllerError(
+                f"Expected a controller's folder, found {directory!r}, whose controller is {inside!r}."
             )
         document = controller_spec.read_document(os.path.join(directory, _SPEC_FILE))
         path = os.path.join(directory, _WEIGHTS_FILE)
@@ -187,25 +193,13 @@ class Controller:
                 f"Expected {path} to have the SHA-256 {document['weights_sha256']} that its spec names, found {found}: "
                 "the file is truncated, damaged or of another controller."
             )
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            weights = {name: archive[name] for name in archive.files}
-        return cls(controller_spec.spec_from_document(document), weights)
+        spec = controller_spec.spec_from_document(document)
+        try:
+            return cls(spec, array_archives.unpack(content))
+        except ValueError as error:
+            raise ControllerError(f"{path}: {error}") from error
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
     # 1 / (1 + exp(-x)) = (1 + tanh(x / 2)) / 2, which never overflows.
     return np.float32(0.5) * (1 + np.tanh(np.float32(0.5) * x))
-
-
-def _npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
-    """An npz archive with a fixed date: the same arrays always give the same bytes."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name in sorted(arrays):
-            content = io.BytesIO()
-            np.save(content, np.ascontiguousarray(arrays[name]), allow_pickle=False)
-            archive.writestr(
-                zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)),
-                content.getvalue(),
-            )
-    return buffer.getvalue()

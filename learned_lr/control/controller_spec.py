@@ -14,11 +14,14 @@ import numpy as np
 
 from learned_lr.control.actions import LearningRateScaling
 from learned_lr.control.base_schedules import BaseSchedule
+from learned_lr.control.checks import check_array, check_count, check_positive
 from learned_lr.control.observations import ObservationSpec
 
 FORMAT_VERSION = 1
 NETWORKS = ("mlp", "lstm")
 ACTIVATIONS = ("tanh", "relu")
+# Far above any trained weight, and so low that no sum of products in the network leaves float32.
+_MAX_WEIGHT = 1e12
 # What spec.json says of the folder, beside the spec.
 _FOLDER_ENTRIES = ("format_version", "weights_sha256")
 # Entries that controllers of earlier versions lack, which then have their default.
@@ -66,7 +69,13 @@ class ControllerSpec:
     initial_sgd_learning_rate: float | None = None
 
     def __post_init__(self) -> None:
+        try:
+            self._check_values()
+        except ValueError as error:
+            raise ControllerError(str(error)) from error
         object.__setattr__(self, "source_tasks", tuple(self.source_tasks))
+
+    def _check_values(self) -> None:
         if self.network not in NETWORKS:
             raise ControllerError(
                 f"Expected network to be one of {list(NETWORKS)}, found {self.network!r}."
@@ -75,6 +84,34 @@ class ControllerSpec:
             raise ControllerError(
                 f"Expected activation to be one of {list(ACTIVATIONS)}, found {self.activation!r}."
             )
+        kinds: dict[str, tuple[type, ...]] = {
+            "observation": (ObservationSpec,),
+            "scaling": (LearningRateScaling,),
+            "act_before_first_interval": (bool,),
+            "source_tasks": (list, tuple),
+            "provenance": (dict,),
+            "base_schedule": (BaseSchedule, type(None)),
+        }
+        for name, expected in kinds.items():
+            _check_type(name, getattr(self, name), *expected)
+        for name in ("num_units", "trainee_steps_per_action", "num_trainee_steps"):
+            check_count(name, getattr(self, name), 1)
+        if self.trainee_steps_per_action > self.num_trainee_steps:
+            raise ValueError(
+                f"Expected trainee_steps_per_action <= num_trainee_steps = {self.num_trainee_steps}, found "
+                f"{self.trainee_steps_per_action}."
+            )
+        check_positive("initial_learning_rate", self.initial_learning_rate)
+        if self.initial_sgd_learning_rate is not None:
+            check_positive("initial_sgd_learning_rate", self.initial_sgd_learning_rate)
+        for task in self.source_tasks:
+            _check_type("each of source_tasks", task, str)
+        try:
+            json.dumps(self.provenance)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(
+                f"Expected provenance to be JSON-able, found {error}."
+            ) from error
 
     @property
     def num_decisions(self) -> int:
@@ -109,25 +146,23 @@ class ControllerSpec:
         """Refuses weights that don't fit.
 
         Args:
-          weights: arrays by name.
+          weights: float arrays by name.
 
         Raises:
-          ControllerError: on a missing, unknown, wrongly shaped or non-finite weight.
+          ControllerError: on a missing, unknown, wrongly shaped or non-finite weight, on a normaliser's variance below
+            0, a deviation of the action that isn't above 0, or a weight so large that the network would overflow.
         """
         shapes = self.weight_shapes()
         if set(weights) != set(shapes):
             raise ControllerError(
                 f"Expected weights named {sorted(shapes)}, found {sorted(weights)}."
             )
-        for name, shape in shapes.items():
-            if weights[name].shape != shape:
-                raise ControllerError(
-                    f"Expected weight {name!r} of shape {shape}, found {weights[name].shape}."
-                )
-            if not np.all(np.isfinite(weights[name])):
-                raise ControllerError(
-                    f"Expected finite values in weight {name!r}, found NaN or infinity."
-                )
+        try:
+            for name, shape in shapes.items():
+                check_array(f"weight {name!r}", weights[name], shape)
+                _check_range(name, weights[name])
+        except ValueError as error:
+            raise ControllerError(str(error)) from error
 
     def document(self, weights_sha256: str) -> dict[str, Any]:
         """Returns the entries of `spec.json`, JSON-able: the spec, the format's version and the hash of the weights."""
@@ -151,12 +186,12 @@ def read_document(path: str) -> dict[str, Any]:
         raise ControllerError(
             f"Expected a controller with a file {path}, found none: {error.strerror}."
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ControllerError(
             f"Expected JSON in {path}, found something else: {error}."
         ) from error
     version = document.get("format_version") if isinstance(document, dict) else None
-    if version != FORMAT_VERSION:
+    if type(version) is not int or version != FORMAT_VERSION:  # True is 1, too.
         raise ControllerError(
             f"Expected format_version {FORMAT_VERSION} in {path}, found {version!r}."
         )
@@ -179,12 +214,43 @@ def spec_from_document(document: Mapping[str, Any]) -> ControllerSpec:
         name: value for name, value in document.items() if name not in _FOLDER_ENTRIES
     }
     try:
-        values["observation"] = ObservationSpec(**values["observation"])
-        values["scaling"] = LearningRateScaling(**values["scaling"])
-        if values.get("base_schedule") is not None:
-            values["base_schedule"] = BaseSchedule(**values["base_schedule"])
+        for name, section in (
+            ("observation", ObservationSpec),
+            ("scaling", LearningRateScaling),
+            ("base_schedule", BaseSchedule),
+        ):
+            if name != "base_schedule" or values.get(name) is not None:
+                values[name] = _section(name, section, values[name])
         return ControllerSpec(**values)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise ControllerError(
             f"Expected a valid controller spec, found: {error}"
         ) from error
+
+
+def _section(name: str, section: type, values: Any) -> Any:
+    """A part of the spec; a left out entry is refused, for its default may not be what the controller was trained with."""
+    names = sorted(field.name for field in dataclasses.fields(section))
+    if not isinstance(values, dict) or sorted(values) != names:
+        found = sorted(values) if isinstance(values, dict) else repr(values)
+        raise ValueError(f"Expected the entries {names} in {name}, found {found}.")
+    return section(**values)
+
+
+def _check_type(name: str, value: Any, *kinds: type) -> None:
+    is_expected = isinstance(value, kinds)
+    if not is_expected:
+        expected = " or ".join(kind.__name__ for kind in kinds)
+        raise ValueError(f"Expected {name} to be a {expected}, found {value!r}.")
+
+
+def _check_range(name: str, weight: np.ndarray) -> None:
+    if name == "normalizer_variance" and not np.all(weight >= 0):
+        raise ValueError(f"Expected values >= 0 in weight {name!r}, found less.")
+    # As the float32 that it is kept as.
+    if name == "action_deviation" and not np.all(np.float32(weight) > 0):
+        raise ValueError(f"Expected a value > 0 in weight {name!r}, found {weight}.")
+    if not name.startswith("normalizer") and np.any(np.abs(weight) > _MAX_WEIGHT):
+        raise ValueError(
+            f"Expected values within {_MAX_WEIGHT:g} of 0 in weight {name!r}, found larger ones."
+        )

@@ -5,6 +5,7 @@ May import numpy; must not know controllers or rates.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,17 @@ class MeasurementBuilder:
         """Starts a run whose controller looks at these features."""
         self._features = frozenset(features)
         self.previous_predictions: np.ndarray | None = None
+        self._is_restored = False
+
+    def restore(self, previous_predictions: np.ndarray | None) -> None:
+        """Goes on from the `previous_predictions` of an interrupted run.
+
+        If the predictions of this run have another shape, because its examples are others or
+        the file was damaged, their first change counts as 0, as at the start of a run, and a
+        warning says so: hours of training are worth more than one feature of one decision.
+        """
+        self.previous_predictions = previous_predictions
+        self._is_restored = True
 
     def build(
         self,
@@ -83,7 +95,15 @@ class MeasurementBuilder:
 
     def _prediction_change(self, predictions: np.ndarray) -> float:
         previous = self.previous_predictions
+        is_restored, self._is_restored = self._is_restored, False
         if previous is None:
+            return 0.0
+        if is_restored and previous.shape != predictions.shape:
+            warnings.warn(
+                f"The restored run has predictions of shape {previous.shape}, this one of "
+                f"{predictions.shape}: their first change counts as 0.",
+                stacklevel=2,
+            )
             return 0.0
         if previous.shape != predictions.shape:
             raise ValueError(

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from learned_lr.control.checks import check_number, check_positive
+
 # The seven features of the paper (section 2.2), in its order.
 FEATURES = (
     "train_loss",
@@ -36,6 +38,8 @@ _MAX_PREDICTION_VARIANCE = 1e4
 _MAX_KERNEL_MEAN = 1e2
 _MAX_KERNEL_VARIANCE = 1e4
 _MAX_LOG_RATIO = 20.0
+# Above it the square of a raw feature, which a normaliser's variance may be, is infinite in float32.
+_MAX_BOUND = 1e18
 
 
 class Measurement(NamedTuple):
@@ -87,6 +91,11 @@ class ObservationSpec:
     max_learning_rate: float = 1.0
 
     def __post_init__(self) -> None:
+        is_list = isinstance(self.features, (list, tuple))
+        if not is_list:
+            raise ValueError(
+                f"Expected features to be a list of names, found {self.features!r}."
+            )
         object.__setattr__(self, "features", tuple(self.features))
         known = FEATURES + OPTIONAL_FEATURES
         unknown = [name for name in self.features if name not in known]
@@ -102,8 +111,19 @@ class ObservationSpec:
             raise ValueError(
                 f"Expected transform to be one of {list(TRANSFORMS)}, found {self.transform!r}."
             )
-        if not self.max_loss > 0:
-            raise ValueError(f"Expected max_loss > 0, found {self.max_loss!r}.")
+        check_positive("max_loss", self.max_loss)
+        check_positive("min_learning_rate", self.min_learning_rate)
+        check_number("max_learning_rate", self.max_learning_rate)
+        if max(self.max_loss, self.max_learning_rate) > _MAX_BOUND:
+            raise ValueError(
+                f"Expected max_loss and max_learning_rate <= {_MAX_BOUND:g}, found "
+                f"{self.max_loss!r} and {self.max_learning_rate!r}."
+            )
+        if not self.min_learning_rate <= self.max_learning_rate:
+            raise ValueError(
+                "Expected 0 < min_learning_rate <= max_learning_rate, found "
+                f"{self.min_learning_rate!r} and {self.max_learning_rate!r}."
+            )
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns (minimum, maximum), float32 `[num_features]` each: the range every observation lies in."""

@@ -5,10 +5,15 @@ from __future__ import annotations
 import bisect
 import csv
 import dataclasses
-import math
 import os
 
+from learned_lr.control.checks import check_count, check_number
+
 COLUMNS = ("trainee_step", "learning_rate")
+
+
+class RateTableError(ValueError):
+    """A table of rates that can't be used: what was expected and what was found."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,27 +21,24 @@ class RateTable:
     """Learning rates over training steps; each holds until the next entry.
 
     Attributes:
-      steps: ascending ints, the first of them 0: the step each rate begins with.
-      learning_rates: as many floats > 0.
+      steps: ascending ints below 2^31, the first of them 0: the step each rate begins with.
+      learning_rates: as many floats > 0, finite in float32.
+
+    Raises:
+      RateTableError: if they are others.
     """
 
     steps: tuple[int, ...]
     learning_rates: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        steps, rates = tuple(self.steps), tuple(self.learning_rates)
-        object.__setattr__(self, "steps", steps)
-        object.__setattr__(self, "learning_rates", rates)
-        if len(steps) != len(rates) or not steps:
-            raise ValueError(
-                "Expected as many learning rates as steps, and at least one, found "
-                f"{len(rates)} and {len(steps)}."
-            )
-        if steps[0] != 0 or any(a >= b for a, b in zip(steps, steps[1:])):
-            raise ValueError(f"Expected ascending steps from 0, found {steps[:5]}...")
-        wrong = [rate for rate in rates if not 0 < rate < math.inf]
-        if wrong:
-            raise ValueError(f"Expected learning_rate > 0, found {wrong[0]!r}.")
+        steps, rates = tuple(map(_whole, self.steps)), tuple(self.learning_rates)
+        try:
+            _check(steps, rates)
+        except ValueError as error:
+            raise RateTableError(str(error)) from error
+        object.__setattr__(self, "steps", tuple(map(int, steps)))
+        object.__setattr__(self, "learning_rates", tuple(map(float, rates)))
 
     def at(self, step: int) -> float:
         """Returns the rate of a step >= 0; the last one holds for ever."""
@@ -56,20 +58,55 @@ class RateTable:
         """Reads a CSV table with those two columns, and perhaps others.
 
         Raises:
-          ValueError: if a column is missing or a value is not a number.
+          RateTableError: if it is no such table, or its numbers are none of a `RateTable`.
           OSError: if it can't be read.
         """
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+        try:
+            with open(path, newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise RateTableError(
+                f"Expected a CSV table in {path}, found something else: {error}."
+            ) from error
         if not rows or not set(COLUMNS) <= set(rows[0]):
-            raise ValueError(
+            raise RateTableError(
                 f"Expected columns {' and '.join(COLUMNS)} in {path}, found "
                 f"{list(rows[0]) if rows else 'an empty table'}."
             )
+        steps, rates = (
+            [_number(row[name], name, path) for row in rows] for name in COLUMNS
+        )
         try:
-            return cls(
-                tuple(int(float(row["trainee_step"])) for row in rows),
-                tuple(float(row["learning_rate"]) for row in rows),
-            )
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"Expected a table of rates in {path}: {error}") from error
+            return cls(tuple(steps), tuple(rates))  # type: ignore[arg-type]
+        except RateTableError as error:
+            raise RateTableError(f"{path}: {error}") from error
+
+
+def _whole(step: float) -> float:
+    """10.0 is the step 10, too, as tables of floats have it."""
+    return int(step) if isinstance(step, float) and step.is_integer() else step
+
+
+def _check(steps: tuple[float, ...], rates: tuple[float, ...]) -> None:
+    if len(steps) != len(rates) or not steps:
+        raise ValueError(
+            "Expected as many learning rates as steps, and at least one, found "
+            f"{len(rates)} and {len(steps)}."
+        )
+    for step in steps:
+        check_count("each step", step, 0)
+    if steps[0] != 0 or any(a >= b for a, b in zip(steps, steps[1:])):
+        raise ValueError(f"Expected ascending steps from 0, found {steps[:5]}...")
+    for rate in rates:
+        check_number("each learning_rate", rate)
+        if not rate > 0:
+            raise ValueError(f"Expected each learning_rate > 0, found {rate!r}.")
+
+
+def _number(text: str | None, name: str, path: str | os.PathLike[str]) -> float:
+    try:
+        return float(text or "")
+    except (TypeError, ValueError) as error:
+        raise RateTableError(
+            f"Expected numbers as {name} in {path}, found {text!r}."
+        ) from error

@@ -8,6 +8,7 @@ import os
 import re
 
 import gin
+from learned_lr.trainees import annotated_types
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -20,20 +21,54 @@ def parse_gin(gin_files: list[str], bindings: list[str]) -> None:
     """Parses gin files and bindings, found from any working directory.
 
     Raises:
-      UsageError: on a missing file or an unknown name, with the nearest known one.
+      UsageError: on a missing file, an unknown name, with the nearest known one, text without
+        quotes, or a value of another type than its parameter's.
     """
-    if not gin_files:
-        raise UsageError(
-            "Expected --gin_file, for example --gin_file=gin/train/digits_cnn.gin."
-        )
     gin.add_config_file_search_path(_ROOT)
     for path in gin_files:
-        if not any(os.path.isfile(os.path.join(d, path)) for d in ("", _ROOT)):
-            raise UsageError(f"Expected a gin file at {path}, found none.")
+        _found(path)
     try:
         gin.parse_config_files_and_bindings(gin_files, bindings, skip_unknown=False)
     except (ValueError, SyntaxError, OSError) as error:
-        raise UsageError(_explain_gin(error)) from error
+        raise UsageError(_explain_gin(error, bindings)) from error
+    _check_types()
+
+
+def job_of(path: str, jobs: tuple[str, ...]) -> str | None:
+    """Returns the job that a gin file configures by what it binds; None for a part that any job may have.
+
+    A sweep's file may bind what its points' job takes, too.
+
+    Raises:
+      UsageError: if there is no such file.
+    """
+    with open(_found(path), encoding="utf-8", errors="replace") as file:
+        bound = set(re.findall(r"^(\w+)\.\w+ *=", file.read(), flags=re.MULTILINE))
+    found = [job for job in jobs if job in bound]
+    return "sweep" if "sweep" in found else next(iter(found), None)
+
+
+def _found(path):
+    """Where a gin file is, looked for in the working directory and in the project."""
+    for folder in ("", _ROOT):
+        if os.path.isfile(os.path.join(folder, path)):
+            return os.path.join(folder, path)
+    raise UsageError(f"Expected a gin file at {path}, found none.")
+
+
+def _check_types():
+    """Compares what is bound with the annotations of the parameters; gin itself takes anything."""
+    for (scope, selector), values in gin.config._CONFIG.items():
+        function = gin.get_configurable(selector)
+        parameters = inspect.signature(function).parameters
+        for name, value in values.items():
+            annotation = getattr(parameters.get(name), "annotation", None)
+            if not annotated_types.fits(value, annotation):
+                short = f"{scope}/" if scope else ""
+                short += f"{selector.rsplit('.', 1)[-1]}.{name}"
+                raise UsageError(
+                    f"Expected {short} to be of the type {annotation}, found {value!r}."
+                )
 
 
 def message(error: Exception | str) -> str:
@@ -41,10 +76,18 @@ def message(error: Exception | str) -> str:
     return re.sub(r"\n\s*In call to configurable .*", "", str(error))
 
 
-def _explain_gin(error):
+def _explain_gin(error, bindings):
     """Adds to gin's message the line it is about, or the nearest known name to an unknown one."""
     text = str(error).strip()
     if isinstance(error, SyntaxError) and error.text:
+        # What Python's parser says of a word names an object in memory.
+        text = re.sub(r"malformed node or string.*\n *", "", text)
+        name, _, value = error.text.strip().partition("=")
+        if re.match(r" *[a-zA-Z/.~][^'\"]*$", value):
+            mended = f"{name.strip()} = '{value.strip()}'"
+            if any(error.text.strip() == binding.strip() for binding in bindings):
+                mended = f'--gin_bindings="{mended}"'
+            return f"Expected text in quotes, {mended}, found {value.strip()}."
         return f"{text}\n  {error.text.strip()}"
     match = re.search(r"No configurable matching ['\"](\S+)['\"]", text)
     if match:

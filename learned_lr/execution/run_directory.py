@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import fcntl
 import importlib.metadata
@@ -17,6 +18,8 @@ from typing import Any
 CONFIG_FILE = "operative_config.gin"
 RUN_FILE = "run.json"
 _LOCK_FILE = "lock"
+# What a run directory holds before any work is done.
+_START = {_LOCK_FILE, CONFIG_FILE, RUN_FILE}
 # Bindings that change where and how fast a run goes, not what it computes.
 _FREE_BINDINGS = (
     "workers.address",
@@ -47,7 +50,7 @@ class RunDirectory:
         self.root_dir = os.path.abspath(
             root_dir or os.path.join(path, *[os.pardir] * 3)
         )
-        os.makedirs(self.path, exist_ok=True)
+        self._made = _make_folders(self.path)
         self._lock = os.open(self.file(_LOCK_FILE), os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -57,11 +60,28 @@ class RunDirectory:
             raise RunDirectoryError(
                 f"Expected {self.path} to be free, found it held by process {holder}."
             ) from error
+        if not os.fstat(self._lock).st_nlink:
+            os.close(self._lock)
+            raise RunDirectoryError(
+                f"Expected {self.path} to stay, found it removed by a start that failed."
+            )
         os.truncate(self._lock, 0)
         os.write(self._lock, f"{os.getpid()} on {platform.node()}\n".encode())
 
     def close(self) -> None:
-        """Gives the lock back."""
+        """Gives the lock back; of a start that failed before it left any work, nothing stays.
+
+        Folders that were there before stay, and so does a finished run.
+        """
+        if self._made and not self.is_finished and set(os.listdir(self.path)) <= _START:
+            # The lock last, for it keeps others out.
+            for name in sorted(
+                os.listdir(self.path), key=lambda name: name == _LOCK_FILE
+            ):
+                os.remove(self.file(name))
+            with contextlib.suppress(OSError):  # Others may have put something there.
+                for folder in self._made:
+                    os.rmdir(folder)
         os.close(self._lock)
 
     def file(self, *names: str) -> str:
@@ -155,6 +175,17 @@ class RunDirectory:
         self.write(
             RUN_FILE, (json.dumps(record, indent=2, sort_keys=True) + "\n").encode()
         )
+
+
+def _make_folders(path: str) -> list[str]:
+    """Makes a folder and those that it lies in; returns which were not there, the innermost first."""
+    made = []
+    folder = path
+    while not os.path.lexists(folder):
+        made.append(folder)
+        folder = os.path.dirname(folder)
+    os.makedirs(path, exist_ok=True)
+    return made
 
 
 def config_differences(expected: str, found: str) -> list[str]:

@@ -78,8 +78,8 @@ def imitate(
     run.begin(gin.operative_config_str(), {"run": seed})
     if run.is_finished:
         return run.finished_message(SUMMARY)
-    found = regrets.References.of_run(run, references)
-    found.check([*training, *selection])
+    names = [*training, *selection]
+    found = regrets.References.of_run(run, references, names)
     spec = _spec(environment_config, config, training)
     rounds = Rounds(
         run,

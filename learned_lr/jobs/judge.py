@@ -89,11 +89,10 @@ def judge(
         )
     run_seeds = [seeds.held_out_seed(index, seed) for index in range(num_seeds)]
     run.begin(gin.operative_config_str(), {"run": seed, "runs": run_seeds})
+    found = References.of_run(run, references, [*training, *judged])
     _keep_schedules(run, others)
     if run.is_finished:
         return run.finished_message(judgement.SUMMARY)
-    found = References.of_run(run, references)
-    found.check([*training, *judged])
     compared = contenders.Contenders(found, training, base, rivals, others, multipliers)
     by_task = {name: compared.of_task(name, task) for name, task in judged.items()}
     names = list(judged)

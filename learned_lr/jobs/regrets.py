@@ -30,13 +30,21 @@ class References:
         self._by_task = by_task
 
     @classmethod
-    def of_run(cls, run: RunDirectory, path: str) -> References:
+    def of_run(
+        cls, run: RunDirectory, path: str, names: Iterable[str] = ()
+    ) -> References:
         """Reads the references of a run directory under the same root directory.
 
-        They are copied, so that a run that is resumed has those it began with.
+        They are copied, so that a run that is resumed has those it began with; not if they are
+        refused.
+
+        Args:
+          run: the run that needs them.
+          path: that run directory.
+          names: the tasks that must have one.
 
         Raises:
-          RunDirectoryError: if there are none.
+          RunDirectoryError: if there are none, or none of some task.
         """
         content = run.read(FILE)
         if content is None:
@@ -49,8 +57,10 @@ class References:
                     f"Expected references in {source}, found none: {error.strerror}. Run "
                     "the job that makes them: python -m learned_lr.references."
                 ) from error
-            run.write(FILE, content)
-        return cls(json.loads(content))
+        found = cls(json.loads(content))
+        found.check(names)
+        run.write(FILE, content)
+        return found
 
     def check(self, names: Iterable[str]) -> None:
         """Refuses tasks without a reference.

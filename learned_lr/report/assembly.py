@@ -18,6 +18,8 @@ from learned_lr.report.trainings import read_training
 
 __all__ = ["ReportError", "report"]
 
+# Of what is incomplete, in the terminal.
+_NUM_SHOWN = 10
 _TITLE = "Learning-rate schedules compared"
 
 
@@ -28,7 +30,7 @@ def report(root_dir: str) -> str:
       root_dir: the folder of all run directories.
 
     Returns:
-      Where the report is, and how many problems it names.
+      A summary with the problems, the first of them if there are many, and where the report is.
 
     Raises:
       ReportError: if there is no run.
@@ -47,7 +49,12 @@ def report(root_dir: str) -> str:
     os.makedirs(folder, exist_ok=True)
     for name, content in _files(summary, blocks).items():
         _write(os.path.join(folder, name), content)
-    return f"{summary}\nThe report is {os.path.join(folder, 'report.html')}"
+    # In a terminal, nothing else stands below the summary.
+    shown = [f"- {problem}" for problem in problems[:_NUM_SHOWN]]
+    if len(problems) > _NUM_SHOWN:
+        shown.append(f"- and {len(problems) - _NUM_SHOWN} more, all in the report")
+    where = f"The report is {os.path.join(folder, 'report.html')}"
+    return "\n".join([summary, *shown, where])
 
 
 def _blocks(runs: list[Run], by_job: dict[str, list[Run]]) -> list[Block]:

@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 import gin
+from learned_lr.trainees import annotated_types
 from learned_lr.trainees.task_types import QuadraticTask, Task
 
 
@@ -130,12 +131,17 @@ def make_task(name: str | None = None, file: str | None = None, **overrides):
             f"Unknown task {name!r}{_nearest(name, TASKS)}. Known: {sorted(TASKS)}. A task "
             "of your own needs task.file as well."
         )
-    fields = [field.name for field in dataclasses.fields(task)]
-    for override in overrides:
+    fields = {field.name: field.type for field in dataclasses.fields(task)}
+    for override, value in overrides.items():
         if override not in fields:
             raise ValueError(
-                f"Unknown parameter task.{override}{_nearest(override, fields)}. "
-                f"{type(task).__name__} has: {fields}."
+                f"Unknown parameter task.{override}{_nearest(override, list(fields))}. "
+                f"{type(task).__name__} has: {list(fields)}."
+            )
+        if not annotated_types.fits(value, fields[override]):
+            raise ValueError(
+                f"Expected task.{override} to be of the type {fields[override]}, found "
+                f"{value!r}."
             )
     return dataclasses.replace(task, **overrides)
 

@@ -10,6 +10,13 @@ import pytest
 from learned_lr.callback.state_files import StateFiles
 
 
+def _loaded(files, num_updates):
+    """(its number of updates, the state) or None."""
+    states = []
+    number = files.load(num_updates, states.append)
+    return None if number is None else (number, states[-1])
+
+
 def _filled(folder, numbers):
     files = StateFiles(str(folder))
     for number in numbers:
@@ -20,18 +27,18 @@ def _filled(folder, numbers):
 def test_newest_not_after(tmp_path):
     files = _filled(tmp_path / "state", [0, 10, 30])
     for updates, expected in [(0, 0), (9, 0), (10, 10), (29, 10), (99, 30)]:
-        number, state = files.load(updates)
+        number, state = _loaded(files, updates)
         assert number == expected
         assert float(state["value"]) == expected * 1.5
 
 
 def test_nothing_there(tmp_path):
     files = StateFiles(str(tmp_path / "state"))
-    assert files.load(5) is None
+    assert _loaded(files, 5) is None
     files.clear()
     assert not (tmp_path / "state").exists()
     files.save(9, {"value": np.zeros(1)})
-    assert files.load(5) is None
+    assert _loaded(files, 5) is None
 
 
 @pytest.mark.parametrize("num_bytes", [0, 1, 40, 120])
@@ -40,7 +47,7 @@ def test_damaged_file_falls_back(tmp_path, num_bytes):
     path = tmp_path / "000000000020.npz"
     path.write_bytes(path.read_bytes()[:num_bytes])
     with pytest.warns(UserWarning, match="000000000020.npz is damaged"):
-        number, state = files.load(25)
+        number, state = _loaded(files, 25)
     assert (number, float(state["value"])) == (10, 15.0)
 
 
@@ -48,6 +55,6 @@ def test_cleaning_spares_other_files(tmp_path):
     files = _filled(tmp_path, [10, 20])
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     files.remove_before(20)
-    assert files.load(15) is None
+    assert _loaded(files, 15) is None
     files.clear()
     assert os.listdir(tmp_path) == ["notes.txt"]

@@ -74,7 +74,7 @@ def test_an_action_that_is_not_finite_is_refused(action):
 
 @pytest.mark.parametrize("max_scale", [1.0, 0.5, -2.0, math.nan, math.inf])
 def test_a_max_scale_that_does_not_scale_is_refused(max_scale):
-    with pytest.raises(ValueError, match=f"Expected max_scale > 1, found {max_scale}"):
+    with pytest.raises(ValueError, match=f"Expected max_scale .*, found {max_scale}"):
         LearningRateScaling(max_scale=max_scale)
 
 
@@ -83,7 +83,10 @@ def test_a_max_scale_that_does_not_scale_is_refused(max_scale):
     [(0.0, 1.0), (-1e-3, 1.0), (0.2, 0.1), (1e-7, math.inf), (math.nan, 1.0)],
 )
 def test_bounds_that_are_none_are_refused(low, high):
-    message = f"0 < min_learning_rate <= max_learning_rate, found {low!r} and {high!r}"
+    message = (
+        f"0 < min_learning_rate <= max_learning_rate, found {low!r} and {high!r}"
+        "|(min|max)_learning_rate to be a finite number, in float32 too, found (nan|inf)"
+    )
     with pytest.raises(ValueError, match=message):
         LearningRateScaling(min_learning_rate=low, max_learning_rate=high)
 

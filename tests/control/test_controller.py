@@ -35,7 +35,8 @@ def _random_controller(network, seed=0):
         name: rng.normal(size=shape).astype(np.float32)
         for name, shape in spec.weight_shapes().items()
     }
-    weights["normalizer_variance"] = np.abs(weights["normalizer_variance"])
+    for name in ("normalizer_variance", "action_deviation"):
+        weights[name] = np.abs(weights[name])
     return Controller(spec, weights)
 
 
@@ -185,6 +186,20 @@ def _with(controller, **changed):
             "finite values in weight 'action_bias'",
         ),
         ({"hidden_bias": np.float32([0, np.inf, 0])}, "in weight 'hidden_bias'"),
+        ({"hidden_bias": np.array([0, 1e300, 0])}, "infinity, in float32 at least"),
+        (
+            {"hidden_bias": np.float32([0, -1e13, 0])},
+            "within 1e.12 of 0 in weight 'hid",
+        ),
+        ({"hidden_bias": np.zeros(3, np.int32)}, "floats in weight .* found int32"),
+        (
+            {"normalizer_variance": np.float32([1, -1, 1])},
+            "values >= 0 in weight 'norm",
+        ),
+        (
+            {"action_deviation": np.zeros(1, np.float32)},
+            "value > 0 in weight 'action_d",
+        ),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(changed, message):
@@ -208,8 +223,14 @@ def test_a_network_or_activation_that_is_none_is_refused():
 
 def _edited(directory, **entries):
     path = directory / "spec.json"
-    document = {**json.loads(path.read_text()), **entries}
-    path.write_text(json.dumps({k: v for k, v in document.items() if v != "left out"}))
+    document = json.loads(path.read_text())
+    for name, value in entries.items():
+        *section, key = name.split(".")
+        part = document[section[0]] if section else document
+        part[key] = value
+        if value == "left out":
+            del part[key]
+    path.write_text(json.dumps(document))
 
 
 @pytest.mark.parametrize(
@@ -222,9 +243,46 @@ def _edited(directory, **entries):
         ({"num_units": 4}, r"'hidden_kernel' of shape \(3, 4\), found \(3, 3\)"),
         ({"network": "lstm"}, "Expected weights named .*'lstm_bias'"),
         ({"network": "gru"}, "valid controller spec, found: .* found 'gru'"),
-        ({"observation": {"features": ["x"]}}, "found: Expected distinct features"),
-        ({"scaling": {"max_scale": 0}}, "found: Expected max_scale > 1"),
-        ({"scaling": {"colour": 1}}, "valid controller spec, found: .*'colour'"),
+        ({"observation.features": ["x"]}, "found: Expected distinct features"),
+        ({"observation.features": "progress"}, "features to be a list of names"),
+        ({"observation.max_loss": math.inf}, "max_loss to be a finite number"),
+        (
+            {"observation.max_loss": 1e19},
+            "max_loss and max_learning_rate <= 1e.18, found",
+        ),
+        ({"observation.min_learning_rate": 2.0}, "Expected 0 < min_learning_rate <="),
+        ({"scaling.max_scale": 0}, "found: Expected max_scale > 1"),
+        ({"scaling.max_scale": True}, "max_scale to be a finite number.* found True"),
+        (
+            {"scaling.colour": 1},
+            r"the entries \['max_.*\] in scaling, found .*'colour'",
+        ),
+        ({"scaling.max_scale": "left out"}, r"in scaling, found \['max_learning_rate'"),
+        ({"scaling": [1]}, r"in scaling, found \[1\]"),
+        ({"base_schedule": {}}, r"'warmup_fraction'\] in base_schedule, found \[\]"),
+        ({"format_version": True}, "Expected format_version 1 in .*, found True"),
+        ({"num_units": 3.0}, "Expected num_units to be an int >= 1, found 3.0"),
+        ({"num_trainee_steps": True}, "num_trainee_steps to be an int .* found True"),
+        ({"num_trainee_steps": 0}, "num_trainee_steps to be an int >= 1, found 0"),
+        ({"num_trainee_steps": 10**400}, "num_trainee_steps to be an int >= 1"),
+        (
+            {"num_trainee_steps": 5},
+            "steps_per_action <= num_trainee_steps = 5, found 10",
+        ),
+        ({"initial_learning_rate": math.nan}, "initial_learning_rate to be a finite"),
+        ({"initial_learning_rate": 10**400}, "initial_learning_rate to be a finite"),
+        ({"initial_learning_rate": 1e-60}, "rate > 0, in float32 too, found 1e-60"),
+        (
+            {"initial_sgd_learning_rate": -0.1},
+            "initial_sgd_learning_rate > 0, .*found -0",
+        ),
+        ({"act_before_first_interval": 1}, "interval to be a bool, found 1"),
+        (
+            {"source_tasks": "digits"},
+            "source_tasks to be a list or tuple, found 'digits'",
+        ),
+        ({"source_tasks": ["a", 1]}, "each of source_tasks to be a str, found 1"),
+        ({"provenance": [1]}, r"provenance to be a dict, found \[1\]"),
     ],
 )
 def test_a_spec_that_does_not_fit_is_refused(tmp_path, entries, message):

@@ -176,7 +176,7 @@ def test_an_unknown_transform_is_refused():
 
 @pytest.mark.parametrize("max_loss", [0.0, -1.0, math.nan])
 def test_a_cap_that_is_none_is_refused(max_loss):
-    with pytest.raises(ValueError, match=f"Expected max_loss > 0, found {max_loss}"):
+    with pytest.raises(ValueError, match=f"Expected max_loss .*, found {max_loss}"):
         ObservationSpec(max_loss=max_loss)
 
 

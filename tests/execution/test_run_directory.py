@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import re
@@ -131,3 +132,44 @@ def test_begin_refuses_another_config(run):
         "a.c is 2 there and 3 here. Choose another --root_dir, or the same bindings."
     )
     assert run.read("operative_config.gin") == b"a.b = 1\na.c = 2\n"
+
+
+def test_a_start_without_work_leaves_nothing_that_it_made(tmp_path):
+    path = tmp_path / "runs" / "train" / "task" / "name"
+    run = RunDirectory(str(path))
+    run.begin("a.b = 1\n", {})
+    assert sorted(os.listdir(path)) == ["lock", "operative_config.gin", "run.json"]
+    run.close()
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("is_work", [True, False])
+def test_work_and_finished_runs_stay(tmp_path, is_work):
+    run = RunDirectory(str(tmp_path / "runs" / "train" / "task" / "name"))
+    run.begin("a.b = 1\n", {})
+    if is_work:
+        run.write("grid.csv", b"x")
+    else:
+        run.finish()
+    run.close()
+    assert {"lock", "operative_config.gin", "run.json"} <= set(os.listdir(run.path))
+
+
+def test_folders_with_something_of_others_stay(tmp_path):
+    run = RunDirectory(str(tmp_path / "runs" / "train" / "task" / "name"))
+    (tmp_path / "runs" / "lr.csv").write_bytes(b"")
+    run.close()
+    assert os.listdir(tmp_path / "runs") == ["lr.csv"]
+
+
+def test_a_lock_that_was_removed_with_its_folder_is_none(tmp_path, monkeypatch):
+    first = RunDirectory(str(tmp_path / "run"))
+    lock = fcntl.flock
+
+    def after_the_first_has_gone(descriptor, operation):
+        first.close()
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", after_the_first_has_gone)
+    with pytest.raises(RunDirectoryError, match="to stay, found it removed by a start"):
+        RunDirectory(str(tmp_path / "run"))

@@ -64,6 +64,13 @@ def test_references_are_copied_so_that_a_resumed_run_has_the_same(run, tmp_path)
     assert (tmp_path / "imitate/family/default/references.json").exists()
 
 
+def test_references_that_are_refused_are_not_copied(run):
+    path = "references/family/default"
+    with pytest.raises(RunDirectoryError, match="found none for 1: c"):
+        regrets.References.of_run(run, path, ("a", "c"))
+    assert run.read(regrets.FILE) is None
+
+
 def test_references_that_are_missing(run):
     with pytest.raises(RunDirectoryError, match=r"in .*other.references.json, found"):
         regrets.References.of_run(run, "other")

@@ -158,3 +158,21 @@ def test_one_thing_is_counted_as_one(tmp_path):
     for file in ("evaluation.csv", "statistics.csv", "schedules.json"):
         (tmp_path / "train" / "toy" / "run" / file).unlink()
     assert "1 thing is incomplete, see below." in _report(tmp_path)
+
+
+def test_the_terminal_names_what_is_incomplete_too(tmp_path):
+    for number in range(7):
+        folder = tmp_path / "train" / "toy" / f"run{number}"
+        make_train(folder, status="running")
+        if number == 0:
+            lines = assembly.report(str(tmp_path)).splitlines()
+            assert lines[0].endswith(" 2 things are incomplete, see below.")
+            assert lines[1:3] == [
+                "- train/toy/run0: not finished, its status is running.",
+                "- train/toy/run0: evaluation.csv holds 4 of an unknown number of runs.",
+            ]
+            assert lines[3].startswith("The report is ") and len(lines) == 4
+    lines = assembly.report(str(tmp_path)).splitlines()
+    assert lines[0].endswith(" 14 things are incomplete, see below.")
+    assert len(lines) == 13
+    assert lines[11] == "- and 4 more, all in the report"

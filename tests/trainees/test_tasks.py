@@ -146,8 +146,11 @@ def test_which_tasks_are_of_sgd(optimizer, expected):
             "to divide task.num_trainee_steps = 55, found 10; .* is 11",
         ),
         ({"name": "digits_cnn", "batch_size": 0}, "task.batch_size .* >= 1, found 0"),
-        ({"name": "digits_cnn", "batch_size": 1.5}, ">= 1, found 1.5"),
-        ({"name": "digits_cnn", "width": True}, "task.width .* >= 1, found True"),
+        (
+            {"name": "digits_cnn", "batch_size": 1.5},
+            "task.batch_size to be .* found 1.5",
+        ),
+        ({"name": "digits_cnn", "width": True}, "task.width to be .* found True"),
         ({"name": "digits_cnn", "num_trainee_steps": -10}, ">= 1, found -10"),
         (
             {"name": "digits_cnn", "optimizer": "adagrad"},

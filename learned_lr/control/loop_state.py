@@ -1,0 +1,115 @@
+"""What the state of a control loop may hold: all arrays there, of their shapes, finite, and one with the other.
+
+May import numpy; must not know where a state lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from learned_lr.control.checks import MAX_COUNT, check_array, check_positive
+from learned_lr.control.controller_spec import ControllerSpec
+from learned_lr.control.observations import Measurement
+
+_NAMES = {
+    "training_step",
+    "initial_learning_rate",
+    "level",
+    "max_learning_rate",
+    "rows",
+    "lstm_state",
+    "measurements",
+    "observations",
+    "normalizer",
+}
+_OPTIONAL_NAMES = {"previous_predictions"}
+# Of the two measurements and the best loss that an `ObservationBuilder` keeps: what must be finite. Of the others, an
+# observation clips what isn't.
+_LOSSES = tuple(
+    first + Measurement._fields.index(name)
+    for first in (0, len(Measurement._fields))
+    for name in ("train_loss", "validation_loss", "diverged")
+) + (-1,)
+
+
+def check(
+    state: Mapping[str, np.ndarray], spec: ControllerSpec, num_normalizer_decisions: int
+) -> None:
+    """Refuses what isn't the state of a loop with this controller.
+
+    Args:
+      state: arrays by name, as `ControlLoop.state` returns them.
+      spec: the controller's.
+      num_normalizer_decisions: int, the loop's.
+
+    Raises:
+      ValueError: with what was expected and what was found.
+    """
+    if not _NAMES <= set(state) <= _NAMES | _OPTIONAL_NAMES:
+        raise ValueError(
+            f"Expected the state's arrays {sorted(_NAMES)}, found {sorted(state)}."
+        )
+    num_features = len(spec.observation.features)
+    is_lstm = spec.network == "lstm"
+    check_array("training_step", state["training_step"], (), "i")
+    for name in ("initial_learning_rate", "level", "max_learning_rate"):
+        check_array(name, state[name], ())
+        check_positive(name, float(state[name]))
+    check_array("rows", state["rows"], (None, 3))
+    check_array(
+        "lstm_state", state["lstm_state"], (2, spec.num_units) if is_lstm else (0,)
+    )
+    check_array("normalizer", state["normalizer"], (2, num_features))
+    if len(state["observations"].shape) != 1 or state["observations"].size:
+        check_array("observations", state["observations"], (None, num_features))
+        low, high = spec.observation.bounds()
+        if np.any((state["observations"] < low) | (state["observations"] > high)):
+            raise ValueError("Expected observations within their bounds, found others.")
+    if "previous_predictions" in state:
+        predictions = state["previous_predictions"]
+        check_array(
+            "previous_predictions", predictions, predictions.shape, is_finite=False
+        )
+    _check_relations(state, num_normalizer_decisions)
+
+
+def _check_relations(
+    state: Mapping[str, np.ndarray], num_normalizer_decisions: int
+) -> None:
+    """What one array says of another."""
+    step, rows = int(state["training_step"]), state["rows"]
+    steps, levels, lengths = rows.T
+    last = int(steps[-1]) if len(rows) else -1
+    if step != last:
+        raise ValueError(
+            f"Expected training_step = {last}, of the last row, found {step}."
+        )
+    counts = np.concatenate([steps, lengths])
+    if np.any(counts != np.floor(counts)) or np.any(counts > MAX_COUNT):
+        raise ValueError("Expected whole steps and lengths in rows, found others.")
+    if np.any(np.diff(steps, prepend=0) < 0) or np.any(lengths < 1):
+        raise ValueError(
+            f"Expected ascending steps from 0 and lengths > 0 in rows, found {rows[:5]}..."
+        )
+    for level in levels.tolist():
+        check_positive("each level in rows", level)
+    if state["level"] > state["max_learning_rate"]:
+        raise ValueError(
+            f"Expected level <= max_learning_rate = {state['max_learning_rate']}, found "
+            f"{state['level']}."
+        )
+    if np.any(state["normalizer"][1] < 0):
+        raise ValueError("Expected variances >= 0 in normalizer, found less.")
+    if len(state["observations"]) > num_normalizer_decisions:
+        raise ValueError(
+            f"Expected at most {num_normalizer_decisions} observations, found "
+            f"{len(state['observations'])}."
+        )
+    measurements = state["measurements"]
+    num_values = 2 * len(Measurement._fields) + 1 if len(rows) else 0
+    check_array("measurements", measurements, (num_values,), is_finite=False)
+    if num_values:
+        losses = measurements[list(_LOSSES)]
+        check_array("the losses in measurements", losses, losses.shape)
