@@ -24,6 +24,7 @@ from learned_lr.callback.controlled_run import ControlledRun
 from learned_lr.callback.held_out_sample import HeldOutSample
 from learned_lr.callback.run_length import run_length
 from learned_lr.callback.running_fit import FitArguments
+from learned_lr.control import measurements
 from learned_lr.control.control_loop import ControlLoop
 from learned_lr.control.controller import Controller
 from learned_lr.control.rate_table import RateTable
@@ -283,17 +284,14 @@ class LearnedLearningRate(keras.callbacks.Callback):
         """Draws the held-out sample and takes the training sample, if there is one."""
         size = self.validation_batch or samples.default_size(fit.batch_size, interval)
         data = samples.take(fit.validation_data, size, self.seed)
-        held_out = HeldOutSample(self.model, *data, fit.batch_size, self.loss)
+        inside = measurements.look_inside(self.controller.spec.observation.features)
+        held_out = HeldOutSample(self.model, *data, fit.batch_size, self.loss, inside)
         training = None
         if self.training_sample is not None:
             training = HeldOutSample(
-                self.model, *self.training_sample, fit.batch_size, self.loss
+                self.model, *self.training_sample, fit.batch_size, self.loss, False
             )
         if self.verbose:
-            found = held_out.num_examples
-            share = samples.cost(found, fit.batch_size, interval)
-            print(
-                f"LearnedLearningRate: decides every {interval} steps on {found} held-out "
-                f"examples, about {share:.1%} of the arithmetic of training."
-            )
+            told = samples.in_words(held_out.num_examples, fit.batch_size, interval)
+            print(f"LearnedLearningRate: {told}.")
         return held_out, training

@@ -26,6 +26,7 @@ class HeldOutSample:
         targets: Any,
         batch_size: int,
         loss: Callable[[Any, Any], Any] | None = None,
+        with_predictions: bool = True,
     ):
         """Prepares the measurement.
 
@@ -35,6 +36,8 @@ class HeldOutSample:
           targets: numpy arrays, nested as its loss takes them.
           batch_size: examples of one forward pass.
           loss: function of (targets, predictions), used in place of the compiled loss.
+          with_predictions: whether predictions leave the device; what looks at losses alone can
+            do without them, and they grow with the outputs.
 
         Raises:
           ValueError: if the model has no loss that can be computed.
@@ -45,6 +48,7 @@ class HeldOutSample:
                 "loss=, a function of (targets, predictions)."
             )
         self._model = model
+        self._with_predictions = with_predictions
         self._loss = model.loss if loss is None else loss
         self._loss_weights = None
         if loss is None and hasattr(model, "get_compile_config"):
@@ -61,7 +65,7 @@ class HeldOutSample:
         self._forward = self._make_forward()
 
     def measure(self) -> tuple[float, np.ndarray | None]:
-        """Returns (mean loss, predictions): probabilities of a classifier, None for several outputs."""
+        """Returns (mean loss, predictions): probabilities of a classifier; None for several outputs, or if unwanted."""
         total, predictions = 0.0, []
         for num_examples, inputs, targets in self._batches:
             loss, predicted = self._forward(inputs, targets)
@@ -93,6 +97,8 @@ class HeldOutSample:
         loss = _total_loss(self._loss, self._loss_weights, targets, predictions)
         for penalty in penalties:
             loss = loss + backends.cast_float32(penalty)
+        if not self._with_predictions:
+            return loss, ()
         if len(nested_structures.leaves(predictions)) == 1:
             predictions = nested_structures.leaves(predictions)[0]
             predictions = _probabilities(self._loss, predictions)

@@ -30,6 +30,15 @@ def cost(num_examples: int, batch_size: int, control_interval: int) -> float:
     return num_examples / (_TRAINING_COST * batch_size * control_interval)
 
 
+def in_words(num_examples: int, batch_size: int, control_interval: int) -> str:
+    """Returns how often it is decided, on how much, and what that costs."""
+    share = cost(num_examples, batch_size, control_interval)
+    return (
+        f"decides every {control_interval} steps on {num_examples} held-out examples, about "
+        f"{share:.1%} of the arithmetic of training"
+    )
+
+
 def take(data: Any, num_examples: int, seed: int = 0) -> tuple[Any, Any]:
     """Returns (inputs, targets) of at most `num_examples` examples, as nested numpy arrays.
 

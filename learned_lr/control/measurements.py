@@ -20,6 +20,11 @@ _PREDICTION_FEATURES = {"prediction_variance", "prediction_change_variance"}
 _KERNEL_FEATURES = {"final_kernel_mean", "final_kernel_variance"}
 
 
+def look_inside(features: Iterable[str]) -> bool:
+    """Returns whether a feature is of the predictions or of the final kernel; all others are known anyway."""
+    return bool((_PREDICTION_FEATURES | _KERNEL_FEATURES).intersection(features))
+
+
 class MeasurementBuilder:
     """Turns losses and arrays of one training run into measurements; nothing but the latest predictions is kept.
 

@@ -63,7 +63,7 @@ def test_measured_loss_is_that_of_evaluate(digits, compiled, case):
         y, y_validation = y.astype(np.float32), y_validation.astype(np.float32)
     copies = [type(layer).from_config(layer.get_config()) for layer in last]
     model = compiled([layers.Input((8, 8, 1)), layers.Flatten(), *copies], loss=loss)
-    callback = _quiet(validation_batch=256)
+    callback = _quiet(controller="fashion_mnist_lenet5", validation_batch=256)
     _fit(model, (x, y, x_validation, y_validation), callback, epochs=1)
     found, predictions = callback._fit.sample.measure()
     expected = model.evaluate(x_validation, y_validation, batch_size=64, verbose=0)
@@ -93,6 +93,7 @@ def test_several_outputs(digits, compiled, weights):
         _fit(model, data, callback)
     callback = _quiet(validation_batch=256)  # The default needs none of them.
     _fit(model, data, callback)
+    assert callback._fit.sample._forward(*callback._fit.sample._batches[0][1:])[1] == ()
     found, predictions = callback._fit.sample.measure()
     expected = model.evaluate(*data[2:], batch_size=64, verbose=0, return_dict=True)
     assert predictions is None
