@@ -181,8 +181,13 @@ class Rounds:
             CsvTable(self._run, name, columns).write(rows)
 
     def export_best(self) -> Controller:
-        """Writes `controller/`: that of the round with the least mean regret on selection tasks."""
-        best = min(self._rounds, key=lambda row: row["mean_regret"])
+        """Writes `controller/`: that of the round with the least mean regret on selection tasks.
+
+        The first round is no candidate if there are others: its fit knows the runs of the base
+        schedule alone, and none that a controller of its kind leads to.
+        """
+        candidates = self._rounds[1:] or self._rounds
+        best = min(candidates, key=lambda row: row["mean_regret"])
         controller = Controller.load(
             self._run.file("controllers", f"round_{best['round']:02d}")
         )

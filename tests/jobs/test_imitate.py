@@ -113,8 +113,9 @@ def test_regrets_are_those_of_the_table(finished):
             assert float(row[name]) == pytest.approx(expected)
     losses = [float(r["mean_regret"]) for r in _rows(finished, "imitation.csv")]
     controller = Controller.load(str(finished / "controller"))
-    assert controller.spec.provenance["round"] == 1 + int(np.argmin(losses))
-    assert controller.spec.provenance["mean_regret"] == min(losses)
+    # Of two rounds the first is no candidate, however good it looks.
+    assert controller.spec.provenance["round"] == 2
+    assert controller.spec.provenance["mean_regret"] == losses[1]
 
 
 def test_evaluations_are_runs_of_the_controllers(finished):
