@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-# The best by validation over the tasks, see README.md.
+# Chosen by validation losses on tasks kept for that; results/imitation/README.md says how.
 DEFAULT = "many_tasks"
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
