@@ -95,7 +95,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
           training_sample: (inputs, targets) on which the train loss of the untrained model
             is measured; None for its validation loss, which an untrained model shares.
           brake_factor: float > 1, how far above their running means the losses count as an
-            explosion; None for losses that are not finite alone.
+            explosion; None for a brake on losses and weights that are not finite alone.
           backup_dir: folder of the state that a restored training goes on from; None for
             that of `BackupAndRestore`, where `fit` has it.
           seed: seed of the choice of held-out examples.
@@ -237,7 +237,8 @@ class LearnedLearningRate(keras.callbacks.Callback):
             *rates[:3],
             is_sgd=rates.is_sgd,
         )
-        brake = SafetyBrake(self.brake_factor or math.inf)
+        interval, factor = loop.control_interval, self.brake_factor or math.inf
+        brake = SafetyBrake(factor, num_steps // interval, interval)
         return ControlledRun(loop, brake, num_done)
 
     def _start(self, epoch: int) -> ControlledFit:

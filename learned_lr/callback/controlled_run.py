@@ -11,7 +11,7 @@ from learned_lr.callback.interval_loss import IntervalLoss
 from learned_lr.control.control_loop import ControlLoop
 from learned_lr.control.rate_table import RateTable
 
-_LOOP = "loop/"
+_LOOP, _BRAKE = "loop/", "brake/"
 
 
 class ControlledRun:
@@ -53,12 +53,16 @@ class ControlledRun:
         self.num_decisions += 1
         self.num_explosions_in_a_row = 0
 
-    def explode(self) -> None:
-        """Cuts the rate; the losses of the interval, and the epoch's running mean, start anew."""
+    def explode(self, is_explosion: bool = True) -> None:
+        """Cuts the rate; the losses of the interval, and the epoch's running mean, start anew.
+
+        Args:
+          is_explosion: whether it counts among those in a row, which stop the training.
+        """
         self.loop.brake(self.step)
         self.losses = IntervalLoss()
         self.num_explosions += 1
-        self.num_explosions_in_a_row += 1
+        self.num_explosions_in_a_row += is_explosion
 
     @property
     def schedule(self) -> RateTable:
@@ -80,9 +84,8 @@ class ControlledRun:
         rates = self.schedule.learning_rates
         if self.loop.controller.spec.base_schedule is None:
             return f"{len(rates)} rates between {min(rates):.2e} and {max(rates):.2e}"
-        rates = rates[
-            : self.step
-        ]  # The table goes on to where the next decision would be.
+        # The table goes on to where the next decision would be.
+        rates = rates[: max(self.step, 1)]
         return (
             f"{self.num_decisions} decisions, rates up to {max(rates):.2e}, "
             f"{rates[-1]:.2e} at the end"
@@ -90,7 +93,6 @@ class ControlledRun:
 
     def state(self) -> dict[str, np.ndarray]:
         """Returns everything, as arrays by name."""
-        means = self.brake.means
         counts = (
             self.step,
             self.num_decisions,
@@ -100,21 +102,23 @@ class ControlledRun:
         return {
             **{f"{_LOOP}{name}": v for name, v in self.loop.state().items()},
             "losses": self.losses.state(),
-            "means": np.array([] if means is None else means),
+            **{f"{_BRAKE}{name}": v for name, v in self.brake.state().items()},
             "counts": np.array(counts),
         }
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Goes on from what `state` returned."""
-        self.loop.restore(
-            {n[len(_LOOP) :]: v for n, v in state.items() if n.startswith(_LOOP)}
-        )
+        self.loop.restore(_part(state, _LOOP))
+        self.brake.restore(_part(state, _BRAKE))
         total, num_steps = state["losses"].tolist()
         self.losses = IntervalLoss(total, int(num_steps))
-        self.brake.means = tuple(state["means"].tolist()) or None
         (
             self.step,
             self.num_decisions,
             self.num_explosions,
             self.num_explosions_in_a_row,
         ) = state["counts"].tolist()
+
+
+def _part(state: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {n[len(prefix) :]: v for n, v in state.items() if n.startswith(prefix)}
