@@ -127,7 +127,7 @@ class ControlledFit:
 
     def end(self) -> None:
         """Looks at the weights a last time; nothing is left to restore."""
-        if not weights.Snapshot(self._model).is_finite():
+        if not weights.are_finite(self._model):
             self._brake()
         self._rate.give_back()
         if self._files is not None:

@@ -45,7 +45,8 @@ class Recovery:
         self._best_loss = math.nan
         if not self._latest.is_finite():
             raise ValueError(
-                "Expected a model with finite weights to train, found NaN or infinity in them."
+                "Expected a model with finite weights to train, found NaN or infinity in them, or "
+                "in the state of its optimizer."
             )
 
     def keep(self, num_decisions: int, validation_loss: float) -> bool:
