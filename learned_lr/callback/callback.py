@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 import warnings
@@ -11,17 +12,16 @@ import keras
 
 from learned_lr.callback import (
     backends,
+    held_out_sample,
     optimizers,
     refusals,
     run_start,
     running_fit,
-    samples,
     starting_rates,
 )
 from learned_lr.callback.brake import SafetyBrake
 from learned_lr.callback.controlled_fit import ControlledFit
 from learned_lr.callback.controlled_run import ControlledRun
-from learned_lr.callback.held_out_sample import HeldOutSample
 from learned_lr.callback.run_length import run_length
 from learned_lr.callback.running_fit import FitArguments
 from learned_lr.control import measurements
@@ -96,7 +96,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
           training_sample: (inputs, targets) on which the train loss of the untrained model
             is measured; None for its validation loss, which an untrained model shares.
           brake_factor: float > 1, how far above their running means the losses count as an
-            explosion; None for losses that are not finite alone.
+            explosion; None for a brake on losses and weights that are not finite alone.
           backup_dir: folder of the state that a restored training goes on from; None for
             that of `BackupAndRestore`, where `fit` has it.
           seed: seed of the choice of held-out examples.
@@ -137,6 +137,16 @@ class LearnedLearningRate(keras.callbacks.Callback):
         # From on_train_begin to the first epoch, and from there on.
         self._arguments: FitArguments | None = None
         self._fit: ControlledFit | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle has: the arguments, and neither a model nor a run."""
+        model = "model" if backends.IS_KERAS_2 else "_model"
+        fresh = {model: None, "_run": None, "_fit": None, "_arguments": None}
+        return {**self.__dict__, **fresh, "params": {}}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LearnedLearningRate:
+        """Returns a copy that shares the controller and the data, which are never written to."""
+        return copy.copy(self)
 
     def set_model(self, model: keras.Model) -> None:
         """Reads the compiled rate, before a restoration of the optimizer puts another in its place."""
@@ -238,7 +248,8 @@ class LearnedLearningRate(keras.callbacks.Callback):
             *rates[:3],
             is_sgd=rates.is_sgd,
         )
-        brake = SafetyBrake(self.brake_factor or math.inf)
+        interval, factor = loop.control_interval, self.brake_factor or math.inf
+        brake = SafetyBrake(factor, num_steps // interval, interval)
         return ControlledRun(loop, brake, num_done)
 
     def _start(self, epoch: int) -> ControlledFit:
@@ -268,7 +279,18 @@ class LearnedLearningRate(keras.callbacks.Callback):
         )
         loop = self._run.loop
         loop.set_length(num_steps, self.control_interval)
-        measured = self._samples(fit, loop.control_interval)
+        inside = measurements.look_inside(self.controller.spec.observation.features)
+        measured = held_out_sample.draw(
+            self.model,
+            fit,
+            inside,
+            loop.control_interval,
+            self.validation_batch,
+            self.seed,
+            self.loss,
+            self.training_sample,
+            bool(self.verbose),
+        )
         rates.tell(bool(self.verbose))
         if loop.training_step is None and epoch > 0:
             warnings.warn(
@@ -277,21 +299,3 @@ class LearnedLearningRate(keras.callbacks.Callback):
                 stacklevel=2,
             )
         return ControlledFit(self.model, self._run, *measured, self.final_layer, files)
-
-    def _samples(
-        self, fit: FitArguments, interval: int
-    ) -> tuple[HeldOutSample, HeldOutSample | None]:
-        """Draws the held-out sample and takes the training sample, if there is one."""
-        size = self.validation_batch or samples.default_size(fit.batch_size, interval)
-        data = samples.take(fit.validation_data, size, self.seed)
-        inside = measurements.look_inside(self.controller.spec.observation.features)
-        held_out = HeldOutSample(self.model, *data, fit.batch_size, self.loss, inside)
-        training = None
-        if self.training_sample is not None:
-            training = HeldOutSample(
-                self.model, *self.training_sample, fit.batch_size, self.loss, False
-            )
-        if self.verbose:
-            told = samples.in_words(held_out.num_examples, fit.batch_size, interval)
-            print(f"LearnedLearningRate: {told}.")
-        return held_out, training

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from learned_lr.callback import backends, optimizers, weights
+from learned_lr.callback.brake import EXPLOSION
 from learned_lr.callback.controlled_run import ControlledRun
 from learned_lr.callback.held_out_sample import HeldOutSample, untrained_loss
 from learned_lr.callback.recovery import Recovery
@@ -126,7 +127,7 @@ class ControlledFit:
 
     def end(self) -> None:
         """Looks at the weights a last time; nothing is left to restore."""
-        if not weights.Snapshot(self._model).is_finite():
+        if not weights.are_finite(self._model):
             self._brake()
         self._rate.give_back()
         if self._files is not None:
@@ -143,9 +144,13 @@ class ControlledFit:
         train_loss = run.losses.mean()
         if is_first:
             train_loss = untrained_loss(validation_loss, self._training_sample)
-        is_explosion = run.brake.is_explosion(train_loss, validation_loss)
-        if is_explosion or not self._recovery.keep(run.num_decisions):
-            self._brake()
+        alarm = run.brake.alarm(train_loss, validation_loss)
+        if alarm is None and not self._recovery.keep(
+            run.num_decisions, validation_loss
+        ):
+            alarm = EXPLOSION
+        if alarm is not None:
+            self._brake(alarm)
             return
         kernel = self.sample.final_kernel(predictions, self._final_layer)
         run.observe(train_loss, validation_loss, predictions, kernel)
@@ -154,8 +159,8 @@ class ControlledFit:
             num_updates = optimizers.num_updates(self._model.optimizer)
             self._files.save(num_updates, run.state())
 
-    def _brake(self) -> None:
-        self._recovery.recover(self.run)
+    def _brake(self, alarm: str = EXPLOSION) -> None:
+        self._recovery.recover(self.run, alarm)
         self._set_rate()
 
     def _set_rate(self) -> None:

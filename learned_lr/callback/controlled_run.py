@@ -12,7 +12,7 @@ from learned_lr.control.checks import check_array, check_count
 from learned_lr.control.control_loop import ControlLoop
 from learned_lr.control.rate_table import RateTable
 
-_LOOP = "loop/"
+_LOOP, _BRAKE = "loop/", "brake/"
 
 
 class ControlledRun:
@@ -54,12 +54,16 @@ class ControlledRun:
         self.num_decisions += 1
         self.num_explosions_in_a_row = 0
 
-    def explode(self) -> None:
-        """Cuts the rate; the losses of the interval, and the epoch's running mean, start anew."""
+    def explode(self, is_explosion: bool = True) -> None:
+        """Cuts the rate; the losses of the interval, and the epoch's running mean, start anew.
+
+        Args:
+          is_explosion: whether it counts among those in a row, which stop the training.
+        """
         self.loop.brake(self.step)
         self.losses = IntervalLoss()
         self.num_explosions += 1
-        self.num_explosions_in_a_row += 1
+        self.num_explosions_in_a_row += is_explosion
 
     @property
     def schedule(self) -> RateTable:
@@ -81,9 +85,8 @@ class ControlledRun:
         rates = self.schedule.learning_rates
         if self.loop.controller.spec.base_schedule is None:
             return f"{len(rates)} rates between {min(rates):.2e} and {max(rates):.2e}"
-        rates = rates[
-            : self.step
-        ]  # The table goes on to where the next decision would be.
+        # The table goes on to where the next decision would be.
+        rates = rates[: max(self.step, 1)]
         return (
             f"{self.num_decisions} decisions, rates up to {max(rates):.2e}, "
             f"{rates[-1]:.2e} at the end"
@@ -91,7 +94,6 @@ class ControlledRun:
 
     def state(self) -> dict[str, np.ndarray]:
         """Returns everything, as arrays by name."""
-        means = self.brake.means
         counts = (
             self.step,
             self.num_decisions,
@@ -101,7 +103,7 @@ class ControlledRun:
         return {
             **{f"{_LOOP}{name}": v for name, v in self.loop.state().items()},
             "losses": self.losses.state(),
-            "means": np.array([] if means is None else means),
+            **{f"{_BRAKE}{name}": v for name, v in self.brake.state().items()},
             "counts": np.array(counts),
         }
 
@@ -112,13 +114,13 @@ class ControlledRun:
           ValueError: if it is no such state, with what was expected and found; nothing is
             changed then.
         """
-        loop = {n[len(_LOOP) :]: v for n, v in state.items() if n.startswith(_LOOP)}
-        own = {n: v for n, v in state.items() if not n.startswith(_LOOP)}
-        _check(own)
+        loop, brake = _part(state, _LOOP), _part(state, _BRAKE)
+        _check({n: v for n, v in state.items() if "/" not in n})
+        self.brake.check(brake)
         self.loop.restore(loop)
+        self.brake.restore(brake)
         total, num_steps = state["losses"].tolist()
         self.losses = IntervalLoss(total, int(num_steps))
-        self.brake.means = tuple(state["means"].tolist()) or None
         (
             self.step,
             self.num_decisions,
@@ -127,14 +129,17 @@ class ControlledRun:
         ) = state["counts"].tolist()
 
 
+def _part(state: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {n[len(prefix) :]: v for n, v in state.items() if n.startswith(prefix)}
+
+
 def _check(state: Mapping[str, np.ndarray]) -> None:
     """Refuses what isn't a run's own part of its state."""
-    if set(state) != {"losses", "means", "counts"}:
+    if set(state) != {"losses", "counts"}:
         raise ValueError(
-            f"Expected the arrays counts, losses and means, found {sorted(state)}."
+            f"Expected the arrays counts and losses, found {sorted(state)}."
         )
     check_array("losses", state["losses"], (2,))
-    check_array("means", state["means"], (2 if state["means"].size else 0,))
     check_array("counts", state["counts"], (4,), "i")
     num_steps = float(state["losses"][1])
     check_count(

@@ -10,7 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from learned_lr.callback import backends, layers, nested_structures
+from learned_lr.callback import backends, layers, nested_structures, samples
+from learned_lr.callback.running_fit import FitArguments
 
 
 class HeldOutSample:
@@ -144,6 +145,42 @@ class HeldOutSample:
 
 def _rows(rows: slice, array: np.ndarray) -> Any:
     return backends.to_tensor(array[rows])
+
+
+def draw(
+    model: keras.Model,
+    fit: FitArguments,
+    with_predictions: bool,
+    control_interval: int,
+    num_examples: int | None,
+    seed: int,
+    loss: Callable[[Any, Any], Any] | None,
+    training_sample: tuple[Any, Any] | None,
+    is_verbose: bool,
+) -> tuple[HeldOutSample, HeldOutSample | None]:
+    """Returns (a sample of the held-out data of a fit, one of the user's training examples).
+
+    Args:
+      model: a compiled Keras model.
+      fit: the arguments of its fit.
+      with_predictions: as `HeldOutSample` takes it.
+      control_interval: int, training steps between two measurements.
+      num_examples: int, the size of the sample; None for one that costs little.
+      seed: seed of the draw.
+      loss: as `HeldOutSample` takes it.
+      training_sample: (inputs, targets); None for none.
+      is_verbose: whether to say what the sample costs.
+    """
+    size = num_examples or samples.default_size(fit.batch_size, control_interval)
+    data = samples.take(fit.validation_data, size, seed)
+    held_out = HeldOutSample(model, *data, fit.batch_size, loss, with_predictions)
+    training = None
+    if training_sample is not None:
+        training = HeldOutSample(model, *training_sample, fit.batch_size, loss, False)
+    if is_verbose:
+        told = samples.in_words(held_out.num_examples, fit.batch_size, control_interval)
+        print(f"LearnedLearningRate: {told}.")
+    return held_out, training
 
 
 def untrained_loss(

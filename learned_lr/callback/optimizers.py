@@ -16,7 +16,35 @@ def variables(optimizer: Any) -> list[Any]:
     found = optimizer.variables
     if not isinstance(found, (list, tuple)):
         found = found()  # A method, in the legacy optimizers of Keras 2.
-    return [v for v in found if v is not optimizer.iterations]
+    # With gradient accumulation `iterations` is computed from the variable that counts.
+    counts = [
+        getattr(o, name, None)
+        for o in (optimizer, inner(optimizer))
+        for name in ("iterations", "_iterations")
+    ]
+    return [v for v in found if not any(v is count for count in counts)]
+
+
+def build(model: Any) -> None:
+    """Makes the variables of a model's optimizer, where they wait for its first step."""
+    optimizer = inner(model.optimizer) if backends.IS_KERAS_2 else model.optimizer
+    # The legacy optimizers of Keras 2 have nothing to build with, and its newer ones no `built`.
+    can_build = hasattr(optimizer, "_build_index_dict") or hasattr(optimizer, "built")
+    is_built = getattr(optimizer, "built", getattr(optimizer, "_built", False))
+    if can_build and model.built and not is_built:
+        optimizer.build(model.trainable_variables)
+
+
+def begin_averages(optimizer: Any) -> None:
+    """Lets the averages of weights that an optimizer keeps (`use_ema`) begin with the weights as they are."""
+    optimizer = inner(optimizer)
+    if getattr(optimizer, "use_ema", False):
+        averages = optimizer._model_variables_moving_average
+        # Keras 2 makes them with the weights' values.
+        variables = getattr(optimizer, "_trainable_variables", ())
+        for average, variable in zip(averages, variables):
+            # A copy: JAX donates each array once.
+            average.assign(np.array(backends.to_numpy(variable)))
 
 
 def num_updates(optimizer: Any) -> int:

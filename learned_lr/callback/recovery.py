@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import keras
 
+from learned_lr.callback.brake import DEATH, EXPLOSION, FAR_ABOVE_START
 from learned_lr.callback.controlled_run import ControlledRun
 from learned_lr.callback.weights import Snapshot
 
 # Decisions between two copies of the weights to go back to; each costs about as much as an optimizer step's update.
 _SNAPSHOT_INTERVAL = 5
+# Only what is lower than the best by this factor is better: a dead network's loss moves by a percent, too.
+_BETTER = 0.97
 # So many explosions without a good interval between them, and training stops.
 _MAX_EXPLOSIONS = 3
+# So many warnings of a run; what helped twice without an end needs no third.
+_MAX_WARNINGS = 2
+
+
+_WHAT = {
+    EXPLOSION: "exploded",
+    FAR_ABOVE_START: "rose far above that of the untrained model",
+    DEATH: "has risen and stays high, or never fell,",
+}
 
 
 class Recovery:
-    """Keeps a copy of good weights, and goes back to it when a run explodes."""
+    """Keeps copies of good weights, and goes back to one when a run goes wrong.
+
+    After an explosion to the latest copy, since what is best by its validation loss may be long ago; else to the best.
+    """
 
     def __init__(self, model: keras.Model):
         """Copies the weights that training starts from.
@@ -25,45 +41,65 @@ class Recovery:
           ValueError: if they are not finite.
         """
         self._model = model
-        self._snapshot = Snapshot(model)
-        if not self._snapshot.is_finite():
+        self._latest = self._best = Snapshot(model)
+        self._best_loss = math.nan
+        if not self._latest.is_finite():
             raise ValueError(
-                "Expected a model with finite weights to train, found NaN or infinity in them."
+                "Expected a model with finite weights to train, found NaN or infinity in them, or "
+                "in the state of its optimizer."
             )
 
-    def keep(self, num_decisions: int) -> bool:
-        """Copies the weights once in several decisions.
+    def keep(self, num_decisions: int, validation_loss: float) -> bool:
+        """Copies the weights when the validation loss is clearly the lowest so far, and once in several decisions.
 
         Args:
           num_decisions: int, the decisions before this one.
+          validation_loss: float, what the weights have now.
 
         Returns:
-          False if there is a weight that is not finite; the copy from before stays then.
+          False if there is a weight that is not finite; the copies from before stay then.
         """
+        lower = self._best_loss - (1 - _BETTER) * abs(self._best_loss)
+        is_best = validation_loss < lower
         # The weights before the first decision are those of the start.
-        if num_decisions == 0 or num_decisions % _SNAPSHOT_INTERVAL:
+        is_first = num_decisions == 0
+        is_due = not is_first and num_decisions % _SNAPSHOT_INTERVAL == 0
+        if is_first:
+            self._best_loss = validation_loss
+        if is_first or not (is_best or is_due):
             return True
         # A NaN weight may hide behind a ReLU, which turns it into 0 on some backends.
         snapshot = Snapshot(self._model)
         is_good = snapshot.is_finite()
-        if is_good:
-            self._snapshot = snapshot
+        if is_good and is_due:
+            self._latest = snapshot
+        if is_good and is_best:
+            self._best, self._best_loss = snapshot, validation_loss
         return is_good
 
-    def recover(self, run: ControlledRun) -> None:
-        """Goes back to the good weights, cuts the run's rate, and says so; the optimizer still has the old one."""
+    def recover(self, run: ControlledRun, alarm: str = EXPLOSION) -> None:
+        """Goes back to good weights, cuts the run's rate, and says so; the optimizer still has the old one.
+
+        Args:
+          run: that of the model.
+          alarm: what `SafetyBrake.alarm` returned.
+        """
         exploded = run.loop.rate_at(run.step)
-        self._snapshot.restore(self._model)
+        is_explosion = alarm == EXPLOSION
+        (self._latest if is_explosion else self._best).restore(self._model)
         self._model.reset_metrics()
-        run.explode()
-        if run.num_explosions == 1:
+        run.explode(is_explosion)
+        if run.num_explosions <= _MAX_WARNINGS:
+            of = "an earlier step" if is_explosion else "the lowest validation loss"
+            again = "" if run.num_explosions == 1 else " again"
+            lower = " A lower max_learning_rate may help." if again else ""
             warnings.warn(
-                f"The loss exploded at training step {run.step} with the learning rate "
-                f"{exploded:g}: the weights are those of an earlier step again, and the rate "
-                f"is {run.loop.learning_rate:g}.",
+                f"The loss {_WHAT[alarm]}{again} at training step {run.step} with the learning rate "
+                f"{exploded:g}: the weights are those of {of} again, and the rate "
+                f"is {run.loop.learning_rate:g}.{lower}",
                 stacklevel=3,
             )
-        if run.num_explosions_in_a_row == _MAX_EXPLOSIONS:
+        if is_explosion and run.num_explosions_in_a_row == _MAX_EXPLOSIONS:
             self._model.stop_training = True
             warnings.warn(
                 f"Training stops: the loss exploded {_MAX_EXPLOSIONS} times in a row, down to "

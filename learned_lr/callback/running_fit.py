@@ -59,6 +59,9 @@ def arguments(
     if values is None or not is_seen:
         _report(type(callback).__name__, values, callbacks, validation_data)
         return FitArguments(validation_data)
+    if getattr(values["callbacks"], "_async_train", False):
+        # Keras on JAX overlooks a callback that isn't in a list, and calls it from a thread, too late.
+        values["callbacks"]._async_train = False
     if validation_data is None:
         validation_data = values["validation_data"]
     if validation_data is None:

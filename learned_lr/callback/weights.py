@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 import keras
 import numpy as np
 
 from learned_lr.callback import backends, optimizers
+
+
+def are_finite(model: keras.Model) -> bool:
+    """Whether no weight is NaN or infinite."""
+    backends.sync(model)
+    return _is_finite(map(backends.to_numpy, model.weights))
 
 
 class Snapshot:
@@ -16,6 +23,9 @@ class Snapshot:
     def __init__(self, model: keras.Model):
         """Copies everything into host memory."""
         backends.sync(model)
+        # Else what it makes at its first step, accumulators above 0 among it, would have no value to go back to.
+        optimizers.build(model)
+        self._is_untrained = optimizers.num_updates(model.optimizer) == 0
         self._weights = [np.array(backends.to_numpy(v)) for v in model.weights]
         self._optimizer = [
             np.array(backends.to_numpy(v))
@@ -34,7 +44,13 @@ class Snapshot:
                     tuple(variable.shape), backends.to_numpy(variable).dtype
                 )
             variable.assign(value)
+        if self._is_untrained:
+            optimizers.begin_averages(model.optimizer)
 
     def is_finite(self) -> bool:
-        """Whether no weight is NaN or infinite."""
-        return all(np.all(np.isfinite(w)) for w in self._weights if w.dtype.kind == "f")
+        """Whether nothing is NaN or infinite; gradients that accumulate may be before any weight is."""
+        return _is_finite(self._weights) and _is_finite(self._optimizer)
+
+
+def _is_finite(arrays: Iterable[np.ndarray]) -> bool:
+    return all(np.all(np.isfinite(a)) for a in arrays if a.dtype.kind == "f")

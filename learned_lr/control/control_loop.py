@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from learned_lr.control import base_schedules, loop_state
+from learned_lr.control import base_schedules, loop_state, rate_bounds
 from learned_lr.control.checks import check_count
 from learned_lr.control.controller import Controller
 from learned_lr.control.measurements import MeasurementBuilder
@@ -20,11 +20,9 @@ from learned_lr.control.rate_table import RateTable
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from learned_lr.control.actions import LearningRateScaling
-
-# A brake cuts the rate to this fraction, and what exploded is never exceeded again in the run.
+# A brake cuts the rate to this fraction, with this fraction of it as the new upper bound.
 _BRAKE_FACTOR = 0.1
-_BRAKE_CEILING = 0.5
+_BRAKE_CEILING = 0.2
 
 
 class ControlLoop:
@@ -89,14 +87,18 @@ class ControlLoop:
         check_count("num_normalizer_decisions", num_normalizer_decisions, 0)
         spec = controller.spec
         self.controller = controller
-        self.scaling = _bounded(spec.scaling, min_learning_rate, max_learning_rate)
+        self.scaling = rate_bounds.bounded(
+            spec.scaling, min_learning_rate, max_learning_rate
+        )
         rate = initial_learning_rate
         if rate is None:
             # The controller's own start gives way to the user's bounds; a start the user named must fit them.
             low, high = self.scaling.min_learning_rate, self.scaling.max_learning_rate
             rate = min(max(spec.first_level(is_sgd), low), high)
-        _check_rate("initial_learning_rate", rate, self.scaling)
+        rate_bounds.check_rate("initial_learning_rate", rate, self.scaling)
         self.initial_learning_rate = self.level = float(rate)
+        self._max_level = self.scaling.max_learning_rate
+        self._num_brakes = 0
         self.set_length(num_training_steps, control_interval)
         self.training_step: int | None = None
         self._measurements = MeasurementBuilder(spec.observation.features)
@@ -208,11 +210,16 @@ class ControlLoop:
             self._adapt_normalizer(observation)
             action, self._state = self.controller.act(observation, self._state)
             self.level = self.scaling.next_learning_rate(self.level, action)
+            self.scaling = rate_bounds.lifted(
+                self.scaling, self._max_level, self._num_brakes
+            )
         self._rows.append((training_step, self.level, self.num_training_steps))
         return self.learning_rate
 
     def brake(self, training_step: int | None = None) -> float:
-        """Cuts the rate after an explosion and returns it: a tenth, with half of what exploded as the new upper bound.
+        """Cuts the rate after an explosion and returns it: a tenth, and at first no more than a fifth of what exploded.
+
+        That upper bound doubles in two decisions, and after the n-th brake of a run in 2n.
 
         Args:
           training_step: int, updates done; None for the step of the latest decision.
@@ -223,9 +230,11 @@ class ControlLoop:
         ceiling, base = self.level * _BRAKE_CEILING, self.controller.spec.base_schedule
         if base is not None:  # Warm-up goes on to raise the rate.
             ceiling *= base.multiplier(step, length) / base.largest_from(step, length)
-        ceiling = max(ceiling, low)
+        cut = max(self.level * _BRAKE_FACTOR, low)
+        ceiling = max(ceiling, cut)
         self.scaling = dataclasses.replace(self.scaling, max_learning_rate=ceiling)
-        self.level = min(max(self.level * _BRAKE_FACTOR, low), ceiling)
+        self._num_brakes += 1
+        self.level = cut
         self._rows.append((step, self.level, length))
         return self.learning_rate
 
@@ -236,6 +245,7 @@ class ControlLoop:
             "initial_learning_rate": self.initial_learning_rate,
             "level": self.level,
             "max_learning_rate": self.scaling.max_learning_rate,
+            "num_brakes": self._num_brakes,
             "rows": np.reshape(np.array(self._rows, np.float64), (-1, 3)),
             "lstm_state": np.array(self._state, np.float32),
             "measurements": self._builder.state(),
@@ -265,6 +275,7 @@ class ControlLoop:
         self.training_step = None if step < 0 else step
         self.initial_learning_rate = float(state["initial_learning_rate"])
         self.level = float(state["level"])
+        self._num_brakes = int(state["num_brakes"])
         self._rows = [
             (int(step), float(level), int(n)) for step, level, n in state["rows"]
         ]
@@ -282,17 +293,3 @@ class ControlLoop:
             self.controller = self.controller.with_normalizer(
                 np.mean(self._observations, axis=0), np.var(self._observations, axis=0)
             )
-
-
-def _bounded(
-    scaling: LearningRateScaling, minimum: float | None, maximum: float | None
-) -> LearningRateScaling:
-    bounds = {"min_learning_rate": minimum, "max_learning_rate": maximum}
-    changes = {name: bound for name, bound in bounds.items() if bound is not None}
-    return dataclasses.replace(scaling, **changes)
-
-
-def _check_rate(name: str, rate: float, scaling: LearningRateScaling) -> None:
-    low, high = scaling.min_learning_rate, scaling.max_learning_rate
-    if not low <= rate <= high:
-        raise ValueError(f"Expected {name} in [{low!r}, {high!r}], found {rate!r}.")

@@ -9,7 +9,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from learned_lr.control.checks import MAX_COUNT, check_array, check_positive
+from learned_lr.control.checks import (
+    MAX_COUNT,
+    check_array,
+    check_count,
+    check_positive,
+)
 from learned_lr.control.controller_spec import ControllerSpec
 from learned_lr.control.observations import Measurement
 
@@ -18,6 +23,7 @@ _NAMES = {
     "initial_learning_rate",
     "level",
     "max_learning_rate",
+    "num_brakes",
     "rows",
     "lstm_state",
     "measurements",
@@ -53,7 +59,9 @@ def check(
         )
     num_features = len(spec.observation.features)
     is_lstm = spec.network == "lstm"
-    check_array("training_step", state["training_step"], (), "i")
+    for name, minimum in (("training_step", -1), ("num_brakes", 0)):
+        check_array(name, state[name], (), "i")
+        check_count(name, int(state[name]), minimum)
     for name in ("initial_learning_rate", "level", "max_learning_rate"):
         check_array(name, state[name], ())
         check_positive(name, float(state[name]))

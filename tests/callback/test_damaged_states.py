@@ -57,7 +57,7 @@ def _train(run, num_decisions):
     rates = []
     for _ in range(num_decisions):
         losses = 2.0 / (1 + len(rates)), 2.5
-        run.brake.is_explosion(*losses)
+        run.brake.alarm(*losses)
         run.observe(*losses, np.full((4, 10), 0.1 * len(rates)), np.ones((3, 10)))
         rates.append(run.loop.learning_rate)
         run.step += 10
@@ -131,14 +131,19 @@ def test_other_bytes(tmp_path_factory, states, data):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("counts", None, "the arrays counts, losses and means, found"),
-        ("colour", 1, "the arrays counts, losses and means, found"),
+        ("counts", None, "the arrays counts and losses, found"),
+        ("colour", 1, "the arrays counts and losses, found"),
         ("counts", [1, 2, 3], r"counts of shape \(4,\), found \(3,\)"),
         ("counts", [1.0, 2.0, 0.0, 0.0], "integers in counts, found float64"),
         ("counts", [-1, 2, 0, 0], "each of counts to be an int >= 0, found -1"),
         ("losses", [math.nan, 1.0], "finite values in losses"),
         ("losses", [1.0, 0.5], "number of losses to be an int >= 0, found 0.5"),
-        ("means", [1.0], r"means of shape \(2,\), found \(1,\)"),
+        ("brake/means", [1.0], r"means of shape \(2,\), found \(1,\)"),
+        ("brake/means", None, "the brake's arrays"),
+        ("brake/start", np.zeros(0), "both of means and start or none"),
+        ("brake/best", [math.nan, 1.0, 1.0], "losses in best, found NaN"),
+        ("brake/alarms", [0, 0, 0, 0, -1], "each of alarms to be an int >= 0"),
+        ("loop/num_brakes", -1, "num_brakes to be an int >= 0, found -1"),
         ("loop/level", None, "the state's arrays"),
         ("loop/level", math.nan, "finite values in level"),
         ("loop/level", 0.0, "Expected level > 0"),

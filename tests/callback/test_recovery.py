@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from learned_lr.callback.brake import SafetyBrake
+from learned_lr.callback.brake import DEATH, FAR_ABOVE_START, SafetyBrake
 from learned_lr.callback.controlled_run import ControlledRun
 from learned_lr.callback.recovery import Recovery
 from learned_lr.control.control_loop import ControlLoop
@@ -42,7 +42,7 @@ def test_copies_every_fifth_decision_and_only_good_weights(compiled):
         (15, 6.0, True, 6.0),
     ]:
         _fill(model, value)
-        assert recovery.keep(num_decisions) == is_good
+        assert recovery.keep(num_decisions, 1.0) == is_good
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             recovery.recover(run)
@@ -64,8 +64,7 @@ def test_rate_is_cut_and_the_third_time_ends_it(compiled):
     with pytest.warns(UserWarning, match="exploded at training step 12 with"):
         recovery.recover(run)
     rates.append(run.loop.learning_rate)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # It says so once.
+    with pytest.warns(UserWarning, match="exploded again at training step 12 with"):
         recovery.recover(run)
     rates.append(run.loop.learning_rate)
     assert not model.stop_training
@@ -75,3 +74,36 @@ def test_rate_is_cut_and_the_third_time_ends_it(compiled):
     assert model.stop_training
     np.testing.assert_allclose(np.divide(rates[1:], rates[:-1]), 0.1)
     assert (run.num_explosions, run.num_explosions_in_a_row) == (3, 3)
+
+
+@pytest.mark.parametrize("alarm", [DEATH, FAR_ABOVE_START])
+def test_a_death_goes_back_to_the_best_weights(compiled, alarm):
+    model, run = compiled(), _run()
+    recovery = Recovery(model)
+    losses = [2.0, 1.0, 0.5, 0.7, 0.8, 0.9, 0.8]
+    for num_decisions, loss in enumerate(losses):
+        _fill(model, loss)
+        assert recovery.keep(num_decisions, loss)
+    _fill(model, 9.0)
+    with pytest.warns(UserWarning, match="those of the lowest validation loss again"):
+        recovery.recover(run, alarm)
+    assert _values(model) == 0.5
+    with pytest.warns(UserWarning, match="exploded again .* of an earlier step"):
+        recovery.recover(run)
+    assert _values(model) == pytest.approx(0.9)  # Of the sixth decision.
+
+
+def test_two_warnings_and_no_end_unless_it_explodes(compiled):
+    model, run = compiled(), _run()
+    model.stop_training = False
+    recovery = Recovery(model)
+    with pytest.warns(UserWarning, match="has risen and stays high, or never fell, at"):
+        recovery.recover(run, DEATH)
+    with pytest.warns(UserWarning, match="fell, again .* lower max_learning_rate"):
+        recovery.recover(run, DEATH)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(3):
+            recovery.recover(run, DEATH)
+    assert not model.stop_training
+    assert run.num_explosions == 5

@@ -20,7 +20,7 @@ def _new_run(step=0):
 
 def _observe(run):
     run.observe(2.0, 2.5, np.full((4, 10), 0.1), np.ones((3, 10)))
-    run.brake.is_explosion(2.0, 2.5)
+    run.brake.alarm(2.0, 2.5)
     run.losses.count(1)
     run.losses.read({"loss": 1.5})
 

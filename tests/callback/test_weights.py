@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from learned_lr.callback import backends, optimizers
+from learned_lr.callback import backends, optimizers, weights
 from learned_lr.callback.weights import Snapshot
 
 
@@ -67,3 +67,61 @@ def test_bad_weights_are_noticed_and_healed(compiled, dtype, bad):
     assert not Snapshot(model).is_finite()
     snapshot.restore(model)
     np.testing.assert_array_equal(backends.to_numpy(kernel), before)
+
+
+def _of_kind(model, part):
+    """The optimizer's variables with this in their names, as arrays."""
+    found = optimizers.variables(model.optimizer)
+    found = [v for v in found if part in getattr(v, "path", v.name)]
+    return [np.array(backends.to_numpy(v)) for v in found]
+
+
+def test_averages_begin_with_the_weights_again(digits, compiled):
+    model = compiled(optimizer=keras.optimizers.Adam(use_ema=True))
+    before, snapshot = model.get_weights(), Snapshot(model)
+    _train(model, digits)
+    snapshot.restore(model)
+    found = _of_kind(model, "average")
+    assert len(found) == len(before)
+    for average, weight in zip(found, before):
+        np.testing.assert_array_equal(average, weight)
+    _train(model, digits)  # Nothing that is shared is in the way.
+
+
+def test_averages_of_later_are_put_back(digits, compiled):
+    model = compiled(optimizer=keras.optimizers.Adam(0.1, use_ema=True))
+    _train(model, digits)
+    before, snapshot = _of_kind(model, "average"), Snapshot(model)
+    _train(model, digits)
+    snapshot.restore(model)
+    for found, expected in zip(_of_kind(model, "average"), before):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_accumulators_go_back_to_where_they_begin(digits, compiled):
+    optimizer = keras.optimizers.Adagrad(0.1, initial_accumulator_value=0.25)
+    model = compiled(optimizer=optimizer)
+    snapshot = Snapshot(model)
+    _train(model, digits)
+    assert np.max(_of_kind(model, "accumulator")[0]) > 0.25
+    snapshot.restore(model)
+    for found in _of_kind(model, "accumulator"):
+        np.testing.assert_array_equal(found, np.full_like(found, 0.25))
+
+
+@pytest.mark.skipif(backends.IS_KERAS_2, reason="Keras 2 accumulates no gradients")
+def test_accumulated_gradients_and_their_count(digits, compiled):
+    optimizer = keras.optimizers.Adam(gradient_accumulation_steps=2)
+    model = compiled(optimizer=optimizer)
+    snapshot = Snapshot(model)
+    _train(model, digits)
+    snapshot.restore(model)
+    assert int(backends.to_numpy(optimizer._iterations)) == 3
+    accumulators = _of_kind(model, "gradient_accumulator")
+    assert len(accumulators) == 4 and not any(map(np.any, accumulators))
+    # A gradient may be NaN where the loss and the weights are finite.
+    variable = next(
+        v for v in optimizer.variables if v.path.endswith("kernel_gradient_accumulator")
+    )
+    variable.assign(np.full(tuple(variable.shape), np.nan, np.float32))
+    assert weights.are_finite(model) and not Snapshot(model).is_finite()

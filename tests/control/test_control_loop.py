@@ -75,12 +75,21 @@ def test_rates_stay_in_bounds_and_move_by_the_scale_at_most():
     assert np.all(rates[1:] >= rates[:-1] / scale)
 
 
-def test_brake_cuts_and_what_exploded_is_out_of_reach():
+def test_brake_cuts_and_its_bound_gives_way():
     loop = ControlLoop("fashion_mnist_lenet5", 1000, initial_learning_rate=5e-3)
+    maximum = loop.scaling.max_learning_rate
     exploded = _run(loop, _measurements(5))[-1]
-    assert loop.brake(47) == pytest.approx(exploded / 10)
-    assert loop.schedule.at(47) == pytest.approx(exploded / 10)
-    assert max(_run(loop, _measurements(60))) <= exploded / 2
+    for num_brakes in (1, 2, 3):
+        level = loop.level
+        assert loop.brake(47) == pytest.approx(level / 10)
+        assert loop.schedule.at(47) == pytest.approx(level / 10)
+        ceilings = []
+        for _ in range(60):
+            ceilings.append(loop.scaling.max_learning_rate)
+            assert _run(loop, _measurements(1))[0] <= ceilings[-1]
+        expected = level / 5 * 2 ** (np.arange(60) / (2 * num_brakes))
+        np.testing.assert_allclose(ceilings, np.minimum(expected, maximum))
+    assert exploded < maximum
 
 
 @pytest.mark.parametrize("at", [0, 1, 7, 20])

@@ -1,0 +1,43 @@
+"""The bounds that a run's learning rates, or the levels of its base schedule, keep to; a brake's gives way with time."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from learned_lr.control.actions import LearningRateScaling
+
+# How much the upper bound that a brake left grows in n decisions after the n-th brake of a run. It is back at a rate ten
+# times as high after seven decisions, of the 25 to 100 of a run.
+_GROWTH = 2**0.5
+
+
+def bounded(
+    scaling: LearningRateScaling, minimum: float | None, maximum: float | None
+) -> LearningRateScaling:
+    """Returns the scaling with the bounds that the user named; None for its own."""
+    bounds = {"min_learning_rate": minimum, "max_learning_rate": maximum}
+    changes = {name: bound for name, bound in bounds.items() if bound is not None}
+    return dataclasses.replace(scaling, **changes)
+
+
+def lifted(
+    scaling: LearningRateScaling, maximum: float, num_brakes: int
+) -> LearningRateScaling:
+    """Returns the scaling of the next decision: what exploded at one time need not explode later.
+
+    Args:
+      scaling: that of this decision.
+      maximum: float > 0, the upper bound before any brake.
+      num_brakes: int >= 0, brakes of the run; the upper bound doubles in twice as many decisions.
+    """
+    if not num_brakes:
+        return scaling
+    ceiling = scaling.max_learning_rate * _GROWTH ** (1 / num_brakes)
+    return dataclasses.replace(scaling, max_learning_rate=min(ceiling, maximum))
+
+
+def check_rate(name: str, rate: float, scaling: LearningRateScaling) -> None:
+    """Raises ValueError unless a rate is within the bounds."""
+    low, high = scaling.min_learning_rate, scaling.max_learning_rate
+    if not low <= rate <= high:
+        raise ValueError(f"Expected {name} in [{low!r}, {high!r}], found {rate!r}.")
