@@ -268,9 +268,8 @@ class LearnedLearningRate(keras.callbacks.Callback):
         previous = self._run if epoch > 0 or self.num_training_steps else None
         if previous is not None and previous.num_updates != num_updates:
             previous = None  # Something else has trained the model since.
-        rates = starting_rates.find(
-            self.model.optimizer, self._compiled_rate, *self._rates
-        )
+        optimizer, compiled = self.model.optimizer, self._compiled_rate
+        rates = starting_rates.find(optimizer, compiled, *self._rates)
         self._run = run_start.start(
             lambda: self._new_run(num_steps, num_done, rates),
             previous,
