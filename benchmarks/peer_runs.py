@@ -206,7 +206,6 @@ def run(task, contender, seed, data, controller=None, num_steps=None) -> dict:
     trained = _Trained(model, optimizer, parts)
     if kind == "learned":
         rate_fn = _LearnedRates(controller, trained, num_steps)
-    train_losses = getattr(rate_fn, "train_losses", None)
     points = np.linspace(0, num_steps, NUM_MEASUREMENTS + 1).round()
     order = _order(seed, len(labels), task.batch_size, num_steps)
     start = time.process_time()
@@ -220,7 +219,7 @@ def run(task, contender, seed, data, controller=None, num_steps=None) -> dict:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if train_losses is not None:
+        if kind == "learned":
             rate_fn.train_losses.append(loss.item())
     duration = time.process_time() - start - trained.uncounted_sec
     trained.measure(num_steps)

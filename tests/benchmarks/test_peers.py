@@ -194,6 +194,24 @@ def test_a_controller_that_never_moves_is_its_base_schedule():
     assert learned["test_loss"] == pytest.approx(cosine["test_loss"], rel=1e-5)
 
 
+def test_a_controller_is_told_the_losses_of_its_interval(monkeypatch):
+    pytest.importorskip("torch")
+    from benchmarks import peer_runs
+
+    told = []
+    observe = peer_runs.ControlLoop.observe
+
+    def observe_and_tell(loop, train_loss, validation_loss, training_step):
+        told.append((train_loss, validation_loss, training_step))
+        return observe(loop, train_loss, validation_loss, training_step=training_step)
+
+    monkeypatch.setattr(peer_runs.ControlLoop, "observe", observe_and_tell)
+    _run(peers.LEARNED)
+    assert [step for *_, step in told] == list(range(10))
+    assert told[0][0] == told[0][1]
+    assert all(train != validation for train, validation, _ in told[1:])
+
+
 def test_an_explosion_does_not_end_a_controlled_run():
     torch = pytest.importorskip("torch")
     from benchmarks import peer_runs
@@ -208,6 +226,7 @@ def test_an_explosion_does_not_end_a_controlled_run():
     rate_fn.train_losses.append(math.nan)
     with torch.no_grad():
         model[1].weight.fill_(math.nan)
+    assert math.isfinite(trained.measure(0))  # A step is measured once.
     braked = rate_fn(1)
     assert 0 < braked < first
     assert torch.isfinite(model[1].weight).all()
