@@ -1,4 +1,4 @@
-"""The networks of `benchmarks.peers` in PyTorch: five kinds of which none trains the package's controllers.
+"""The networks of `benchmarks.peers` in PyTorch: five kinds, of which three train no controller of the package.
 
 Each is a function (channels, size, num_classes) that returns a module from float32
 `[batch, channels, size, size]` to logits. They are those of `learned_lr.trainees`, with PyTorch's
