@@ -74,6 +74,14 @@ setup(
             "scipy>=1.9,<2",
             "jinja2>=3,<4",
         ],
+        # benchmarks/peers.py. 1.3 of schedulefree is the first whose weight decay heeds warm-up; 1.1 of prodigyopt was
+        # tried. It declares no PyTorch, which it needs; scipy is for the table's intervals.
+        "peers": [
+            "torch>=2,<3",
+            "schedulefree>=1.3,<2",
+            "prodigyopt>=1.1,<2",
+            "scipy>=1.9,<2",
+        ],
         # The dashboard (ray[default]) is the business of the cluster. 2.51 is the oldest in requirements.txt.
         "ray": ["ray>=2.51,<3"],
     },
