@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import time
-import warnings
 from typing import Any, Callable
 
 import keras
@@ -15,6 +14,7 @@ from learned_lr.callback import (
     held_out_sample,
     optimizers,
     refusals,
+    run_hints,
     run_start,
     running_fit,
     starting_rates,
@@ -291,10 +291,9 @@ class LearnedLearningRate(keras.callbacks.Callback):
             bool(self.verbose),
         )
         rates.tell(bool(self.verbose))
-        if loop.training_step is None and epoch > 0:
-            warnings.warn(
-                f"LearnedLearningRate begins at epoch {epoch} without a state to go on from: "
-                f"it starts at the rate {loop.learning_rate:g}.",
-                stacklevel=2,
+        if loop.training_step is None:
+            length, rate = self.num_training_steps, loop.learning_rate
+            run_hints.warn(
+                self.model.optimizer, fit.callbacks, self.params, length, epoch, rate
             )
         return ControlledFit(self.model, self._run, *measured, self.final_layer, files)

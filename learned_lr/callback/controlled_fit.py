@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -130,8 +131,14 @@ class ControlledFit:
         if not weights.are_finite(self._model):
             self._brake()
         self._rate.give_back()
-        if self._files is not None:
+        if self._files is None:
+            return
+        try:
             self._files.clear()
+        except OSError as error:  # The training is done, and must not be lost for this.
+            warnings.warn(
+                f"LearnedLearningRate could not remove its state: {error}", stacklevel=3
+            )
 
     def _decide(self) -> None:
         """Measures and sets the rate; brakes instead if the run has exploded."""

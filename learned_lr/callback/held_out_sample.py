@@ -127,11 +127,14 @@ class HeldOutSample:
         import jax
 
         model = self._model
+        # A `call` without `training` has the same in both modes; only `__call__` would leave it out.
+        takes_it = getattr(model, "_call_has_training_arg", True)
+        mode = {"training": False} if takes_it else {}
 
         @jax.jit
         def apply(trainable: Any, others: Any, inputs: Any, targets: Any) -> Any:
             predictions, _, penalties = model.stateless_call(
-                trainable, others, inputs, training=False, return_losses=True
+                trainable, others, inputs, return_losses=True, **mode
             )
             return self._evaluate(targets, predictions, penalties)
 

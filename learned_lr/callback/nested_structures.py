@@ -10,8 +10,14 @@ def map_structure(function: Callable[[Any], Any], structure: Any) -> Any:
     if isinstance(structure, dict):
         return {name: map_structure(function, v) for name, v in structure.items()}
     if isinstance(structure, (list, tuple)):
-        return type(structure)(map_structure(function, v) for v in structure)
+        return like(structure, [map_structure(function, v) for v in structure])
     return function(structure)
+
+
+def like(structure: Any, values: list[Any]) -> Any:
+    """Returns values as a list, tuple or named tuple, whichever a structure is."""
+    is_named = hasattr(structure, "_fields")
+    return type(structure)(*values) if is_named else type(structure)(values)
 
 
 def leaves(structure: Any) -> list[Any]:

@@ -74,6 +74,12 @@ def take(data: Any, num_examples: int, seed: int = 0) -> tuple[Any, Any]:
 
 
 def _pair(batch: Any) -> tuple[Any, Any]:
+    has_parts = isinstance(batch, (tuple, list))
+    if not has_parts:
+        raise ValueError(
+            "Expected validation data (inputs, targets), found inputs alone: give the callback "
+            "validation_data=(inputs, targets) of its own."
+        )
     if len(batch) not in (2, 3):
         raise ValueError(
             "Expected validation data (inputs, targets) or (inputs, targets, weights), "
@@ -113,7 +119,13 @@ def _concatenate(parts: list[Any], num_examples: int) -> Any:
         }
     if isinstance(first, (tuple, list)):
         columns = zip(*parts)
-        return type(first)(_concatenate(list(c), num_examples) for c in columns)
+        parts = [_concatenate(list(c), num_examples) for c in columns]
+        return nested_structures.like(first, parts)
+    if len({a.shape[1:] for a in parts}) > 1:
+        raise ValueError(
+            "Expected validation examples of one shape, found minibatches padded to several: give "
+            "the callback validation_data=(inputs, targets), padded alike, of its own."
+        )
     return np.concatenate(parts)[:num_examples]
 
 

@@ -256,3 +256,23 @@ def test_numbers_out_of_range(arguments, message):
 def test_schedule_before_fit():
     with pytest.raises(ValueError, match="Expected a fit"):
         _ = LearnedLearningRate().schedule
+
+
+class CallsWithoutTraining(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(10, "softmax")
+
+    def call(self, x):
+        return self.dense(keras.ops.reshape(x, (-1, 64)) if _OPS else x[:, :, 0, 0])
+
+
+_OPS = hasattr(keras, "ops")
+
+
+def test_call_without_a_training_argument(digits):
+    model = CallsWithoutTraining()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    callback = _quiet()
+    _fit(model, digits, callback)
+    assert len(callback.schedule.learning_rates) > 10

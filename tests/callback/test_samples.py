@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 import pytest
 
@@ -73,3 +75,39 @@ def test_batches_give_their_first_examples():
 def test_unusable_data_are_refused(data, message):
     with pytest.raises(ValueError, match=message):
         samples.take(data, 4)
+
+
+class _Pair(NamedTuple):
+    a: Any
+    b: Any
+
+
+def test_named_tuples_of_minibatches():
+    x, y = np.arange(6.0).reshape(3, 2), np.arange(3)
+    batches = [(_Pair(x, x + 1), y)] * 2
+    inputs, targets = samples.take(_Again(batches), 4)
+    assert isinstance(inputs, _Pair)
+    np.testing.assert_array_equal(inputs.b, np.concatenate([x, x])[:4] + 1)
+    np.testing.assert_array_equal(targets, [0, 1, 2, 0])
+
+
+@pytest.mark.parametrize(
+    "batches, message",
+    [
+        ([np.ones((3, 2))], "found inputs alone"),
+        ([(np.ones((3, n)), np.ones(3)) for n in (2, 4)], "padded to several"),
+    ],
+)
+def test_what_can_not_be_a_sample_is_told(batches, message):
+    with pytest.raises(ValueError, match=message):
+        samples.take(_Again(batches), 6)
+
+
+class _Again:
+    """Minibatches that can be read again, but not by number."""
+
+    def __init__(self, batches):
+        self._batches = batches
+
+    def __iter__(self):
+        return iter(self._batches)

@@ -1,0 +1,69 @@
+"""Warnings at the start of a run, and an end that loses nothing, in every Keras."""
+
+from __future__ import annotations
+
+import warnings
+
+import keras
+import pytest
+
+from learned_lr import LearnedLearningRate
+from learned_lr.callback import run_hints
+
+_NEW_RUNS = "second run of one epoch"
+
+
+def _fit(model, digits, callback, **arguments):
+    x, y, *validation = digits
+    arguments = {"epochs": 1, "batch_size": 128, "verbose": 0, **arguments}
+    data = tuple(validation)
+    return model.fit(x, y, validation_data=data, callbacks=[callback], **arguments)
+
+
+def _learned(**arguments):
+    return LearnedLearningRate(verbose=0, **arguments)
+
+
+def test_the_second_run_of_one_epoch_is_told_once(digits, compiled):
+    model = compiled()
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        for _ in range(4):
+            _fit(model, digits, _learned())
+    assert len([w for w in warned if _NEW_RUNS in str(w.message)]) == 1
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", f".*{_NEW_RUNS}")
+        one, model = _learned(num_training_steps=15), compiled()
+        for _ in range(3):
+            _fit(model, digits, one)
+        for _ in range(2):
+            _fit(model, digits, _learned(), epochs=2)
+
+
+@pytest.mark.parametrize(
+    "epochs, patience, length, is_told",
+    [
+        (200, 50, None, True),
+        (80, 3, None, True),
+        (79, 3, None, False),
+        (199, 10, None, False),
+        (200, 10, 999, False),
+    ],
+)
+def test_early_stopping_of_a_long_run(compiled, epochs, patience, length, is_told):
+    stopping = keras.callbacks.EarlyStopping(patience=patience)
+    optimizer, params = compiled().optimizer, {"epochs": epochs}
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        run_hints.warn(optimizer, [stopping], params, length, 0, 0.1)
+    assert [f"plans for all {epochs} epochs" in str(w.message) for w in warned] == [
+        True
+    ] * is_told
+
+
+def test_a_state_that_stays_loses_no_history(digits, compiled, tmp_path):
+    # A folder of that name can't be removed as a file.
+    (tmp_path / "learned_learning_rate" / "999999999999.npz").mkdir(parents=True)
+    with pytest.warns(UserWarning, match="could not remove its state"):
+        history = _fit(compiled(), digits, _learned(backup_dir=str(tmp_path)))
+    assert len(history.history["loss"]) == 1
