@@ -26,8 +26,13 @@ def variables(optimizer: Any) -> list[Any]:
 
 
 def build(model: Any) -> None:
-    """Makes the variables of a model's optimizer, where they wait for its first step."""
+    """Makes the variables of a model's optimizer, where they wait for its first step and don't all start from 0."""
     optimizer = inner(model.optimizer) if backends.IS_KERAS_2 else model.optimizer
+    is_zero = not getattr(optimizer, "use_ema", False)
+    is_zero = is_zero and not hasattr(optimizer, "initial_accumulator_value")
+    if backends.IS_KERAS_2 and is_zero:
+        # Keras would trace the step once less, and the seeds of dropout count the traces.
+        return
     # The legacy optimizers of Keras 2 have nothing to build with, and its newer ones no `built`.
     can_build = hasattr(optimizer, "_build_index_dict") or hasattr(optimizer, "built")
     is_built = getattr(optimizer, "built", getattr(optimizer, "_built", False))
