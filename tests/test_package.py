@@ -275,7 +275,7 @@ def test_controller_info_works_in_a_bare_environment(environment, tmp_path):
     command = ("-X", "utf8", "-m", "learned_lr.controller_info", "default")
     output = _run([python, "-I", *command], cwd=tmp_path)
     assert output == _run([sys.executable, *command], cwd=ROOT)
-    assert "trained on: fashion_mnist_lenet5" in output
+    assert "trained on: 120 tasks: cifar10-" in output
 
 
 USERS_PROGRAM = """
