@@ -13,7 +13,7 @@ from tf_agents.trajectories import time_step as ts
 import gin
 from learned_lr.control import base_schedules
 from learned_lr.control.actions import LearningRateScaling
-from learned_lr.control.controller_spec import ControllerSpec
+from learned_lr.control.controller_spec import ControllerSpec, first_level
 from learned_lr.control.observations import (
     FEATURES,
     ObservationBuilder,
@@ -48,10 +48,10 @@ class EnvironmentConfig:
       max_learning_rate: upper bound of the learning rate.
       act_before_first_interval: True, the untrained network is observed and the first
         decision scales the initial rate; False, the first interval runs at it.
-      initial_sgd_learning_rate: the same where the task's optimizer is SGD, whose good rates
-        are larger; None for no difference.
       base_schedule: what decisions scale, `@base_schedule()` in gin; None for the rate
         itself, the paper's action.
+      initial_sgd_learning_rate: in place of `initial_learning_rate` where the task's
+        optimizer is SGD, whose good rates are larger; None for no difference.
     """
 
     features: tuple[str, ...] = FEATURES + ("progress",)
@@ -84,8 +84,9 @@ class EnvironmentConfig:
 
     def first_level(self, task) -> float:
         """Returns what the first decision on a task scales."""
-        own = self.initial_sgd_learning_rate if task.is_sgd else None
-        return self.initial_learning_rate if own is None else own
+        return first_level(
+            self.initial_learning_rate, self.initial_sgd_learning_rate, task.is_sgd
+        )
 
     @classmethod
     def of_controller(cls, spec: ControllerSpec, reward: str) -> EnvironmentConfig:

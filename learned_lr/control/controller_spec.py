@@ -32,6 +32,11 @@ class ControllerError(ValueError):
     """A controller folder that can't be used: what was expected and what was found."""
 
 
+def first_level(initial: float, initial_sgd: float | None, is_sgd: bool) -> float:
+    """Returns what a first decision scales: with SGD a level of its own, if there is one."""
+    return initial_sgd if is_sgd and initial_sgd is not None else initial
+
+
 @dataclasses.dataclass(frozen=True)
 class ControllerSpec:
     """Everything but the weights that a controller needs to act, and where it comes from.
@@ -120,8 +125,9 @@ class ControllerSpec:
 
     def first_level(self, is_sgd: bool) -> float:
         """Returns what the first decision scales, for an optimizer that is SGD or one that isn't."""
-        own = self.initial_sgd_learning_rate if is_sgd else None
-        return self.initial_learning_rate if own is None else own
+        return first_level(
+            self.initial_learning_rate, self.initial_sgd_learning_rate, is_sgd
+        )
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """Returns the shape of each float32 weight by its name."""

@@ -13,7 +13,7 @@ from learned_lr.execution import cache, seeds
 from learned_lr.execution.csv_tables import CsvTable
 from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
-from learned_lr.jobs import regrets
+from learned_lr.jobs import controller_folders, regrets
 from learned_lr.report.tables import markdown_table
 from learned_lr.trainees import adaptive_schedules, episode_groups, families
 from learned_lr.trainees.episode import SUMMARY_COLUMNS
@@ -188,19 +188,11 @@ class Rounds:
         """
         candidates = self._rounds[1:] or self._rounds
         best = min(candidates, key=lambda row: row["mean_regret"])
-        controller = Controller.load(
-            self._run.file("controllers", f"round_{best['round']:02d}")
-        )
-        provenance = {
-            "round": best["round"],
-            **{name: best[name] for name in ("mean_regret", "worst_regret")},
-            "run_seed": self._seed,
-            "versions": self._run.run_record()["versions"],
+        figures = {
+            name: best[name] for name in ("round", "mean_regret", "worst_regret")
         }
-        spec = dataclasses.replace(controller.spec, provenance=provenance)
-        controller = Controller(spec, controller.weights)
-        self._run.save_controller("controller", controller)
-        return controller
+        name = f"round_{best['round']:02d}"
+        return controller_folders.export(self._run, name, self._seed, figures)
 
     def costs(self) -> dict[str, float]:
         """Returns the number of runs and of trainee steps, and their processor seconds."""

@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 
 import gin
-from learned_lr.control.controller import Controller
-from learned_lr.jobs import schedule_descriptions
+from learned_lr.jobs import controller_folders, schedule_descriptions
 from learned_lr.trainees import adaptive_schedules, schedules
 
 Schedules = dict[str, Any]
@@ -218,8 +217,7 @@ def controller(
       num_normalizer_decisions: its normaliser is estimated anew from so many first
         decisions of each run; 0 leaves it as trained.
     """
-    inside = os.path.join(root_dir, path)
-    loaded = Controller.load(inside if os.path.isdir(inside) else path)
+    loaded = controller_folders.load(root_dir, path)
     return {
         label: adaptive_schedules.Learned(
             loaded, initial_learning_rate, label, num_normalizer_decisions

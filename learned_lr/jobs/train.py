@@ -10,7 +10,7 @@ from learned_lr.control.controller import Controller
 from learned_lr.execution import configured, seeds
 from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
-from learned_lr.jobs import comparison
+from learned_lr.jobs import comparison, controller_folders
 from learned_lr.jobs.training_run import TrainingRun
 
 _INITIAL = "initial_controller"
@@ -115,8 +115,7 @@ def _initial_controller(run, path, task) -> Controller:
     """The copy that a run which is resumed began with, or else what `path` names."""
     if run.read(os.path.join(_INITIAL, "spec.json")) is not None:  # Its last file.
         return Controller.load(run.file(_INITIAL))
-    inside = os.path.join(run.root_dir, path)
-    controller = Controller.load(inside if os.path.isdir(inside) else path)
+    controller = controller_folders.load(run.root_dir, path)
     spec = controller.spec
     if spec.base_schedule is not None and task.num_decisions != spec.num_decisions:
         raise ValueError(

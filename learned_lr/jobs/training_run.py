@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import time
 from typing import Any
@@ -15,7 +14,7 @@ from learned_lr.control.controller import Controller
 from learned_lr.execution import cache, seeds
 from learned_lr.execution.checkpoints import Checkpoints
 from learned_lr.execution.csv_tables import CsvTable
-from learned_lr.jobs import comparison
+from learned_lr.jobs import comparison, controller_folders
 from learned_lr.jobs.tensorboard import TensorBoard
 from learned_lr.trainees import adaptive_schedules
 from learned_lr.trainees.episode import SUMMARY_COLUMNS, Episode, run_episode
@@ -176,18 +175,12 @@ class TrainingRun:
             loss = float(row["best_validation_loss"])
             losses.setdefault(int(row["iteration"]), []).append(loss)
         best = min(losses, key=lambda iteration: np.mean(losses[iteration]))
-        path = self._run.file("controllers", f"iteration_{best:06d}")
-        controller = Controller.load(path)
-        provenance = {
+        figures = {
             "iteration": best,
             "validation_loss": float(np.mean(losses[best])),
-            "run_seed": self._seed,
-            "versions": self._run.run_record()["versions"],
         }
-        spec = dataclasses.replace(controller.spec, provenance=provenance)
-        controller = Controller(spec, controller.weights)
-        self._run.save_controller("controller", controller)
-        return controller
+        name = f"iteration_{best:06d}"
+        return controller_folders.export(self._run, name, self._seed, figures)
 
     def compare(self, controller: Controller, compared, evaluation_seeds) -> str:
         """Ends with the controller beside plain schedules; returns the table as Markdown."""
