@@ -15,7 +15,6 @@ import numpy as np
 from learned_lr.control.checks import check_number, check_positive
 from learned_lr.control.rate_table import RateTable
 
-
 DECAYS = ("cosine", "linear")
 
 
