@@ -46,6 +46,9 @@ COLUMNS = (
     "cpu_sec",
 )
 _TESTS = ("p_student", "p_welch", "p_paired")
+# Columns of a comparison, and the p-values in the last two: the headline and the paper's.
+_COMPARED = ("difference [95%]", "p", "p two-sample")
+_P_VALUES = ("p_paired_holm", "p_student")
 _DIFFERENCE_COLUMNS = tuple(f.name for f in dataclasses.fields(statistics.Difference))
 STATISTICS_COLUMNS = (
     "metric",
@@ -133,7 +136,8 @@ def statistics_rows(
 ) -> list[dict[str, Any]]:
     """Returns the rows of `statistics.csv`: every schedule against the reference, a metric each.
 
-    The Holm correction counts all comparisons of the table, over schedules and metrics.
+    The Holm correction counts all comparisons of the table, over schedules and metrics. The
+    star is that of the paper's two-sample t-test, uncorrected.
     """
     rows = []
     for metric in METRICS:
@@ -160,34 +164,50 @@ def statistics_rows(
 def markdown(
     episodes: dict[str, list[Episode]], rows: list[dict[str, Any]], reference: str
 ) -> str:
-    """Returns a Markdown table, mean (sample standard deviation) over seeds a schedule.
+    """Returns a Markdown table a metric that was measured, mean (deviation) over seeds a schedule.
 
     Args:
       episodes: by schedule name.
       rows: those of `statistics_rows`.
-      reference: the schedule that the p-values are against.
+      reference: the schedule that all others are compared with.
     """
-    header = ["schedule", "best validation loss", "mean validation loss"]
-    cells = [[*header, "test loss", "p", "test accuracy", "p"]]
     by_key = {(row["schedule"], row["metric"]): row for row in rows}
-    for name, group in episodes.items():
-        line = [name]
-        for loss in ("best_validation_loss", "mean_validation_loss"):
-            line.append(_mean_and_deviation([getattr(e, loss) for e in group]))
-        for metric in METRICS:
-            row = by_key[name, metric]
-            mean = _mean_and_deviation([getattr(e, metric) for e in group])
-            p_value = row["p_student"]
-            line += [
-                f"{mean}{row['star']}",
-                "" if np.isnan(p_value) else f"{p_value:.2g}",
+    tables = []
+    for metric in METRICS:
+        if all(np.isnan(by_key[name, metric]["mean"]) for name in episodes):
+            continue  # The toy task has no accuracy.
+        losses = () if tables else ("best_validation_loss", "mean_validation_loss")
+        columns = [name.replace("_", " ") for name in (*losses, metric)]
+        cells = [["schedule", *columns, *_COMPARED]]
+        for name, group in episodes.items():
+            means = [
+                _mean_and_deviation([getattr(episode, column) for episode in group])
+                for column in (*losses, metric)
             ]
-        cells.append(line)
-    num_runs = len(episodes[reference])
-    return markdown_table(cells) + (
-        f"\nMean (standard deviation) of {num_runs} runs; * and p: two-sample t-test "
-        f"against {reference}.\n"
+            row = by_key[name, metric]
+            compared = [""] * len(_COMPARED) if name == reference else _compared(row)
+            cells.append([name, *means, *compared])
+        tables.append(markdown_table(cells))
+    num_tests = sum(not np.isnan(row["p_paired"]) for row in rows)
+    note = (
+        f"Mean (standard deviation) of {len(episodes[reference])} runs. Difference: from "
+        f"{reference}, run by run on the same seeds, with its bootstrap 95% interval; p: paired "
+        f"t-test, Holm-corrected for all {num_tests} comparisons; two-sample: the paper's t-test, "
+        "uncorrected, * where p < 0.05.\n"
     )
+    return "\n".join([*tables, note])
+
+
+def _compared(row):
+    """The cells of a schedule's comparison, in the order of `_COMPARED`."""
+    low, high = row["difference_low"], row["difference_high"]
+    interval = "" if np.isnan(low) else f" [{low:+.4f}, {high:+.4f}]"
+    p_values = ["" if np.isnan(p) else f"{p:.2g}" for p in map(row.get, _P_VALUES)]
+    return [
+        f"{row['difference']:+.4f}{interval}",
+        p_values[0],
+        p_values[1] + row["star"],
+    ]
 
 
 def _run_all(

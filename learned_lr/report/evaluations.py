@@ -107,7 +107,7 @@ class Evaluation:
         return found.iloc[0].to_dict() if len(found) else {}
 
     def mark(self, metric: str, name: str) -> str:
-        """'*' if a schedule is significantly better than the reference, '†' if worse, else ''."""
+        """'*' if better than the reference at p < 0.05 in the paper's test, '†' if worse, else ''."""
         row = self.statistic(metric, name)
         if row.get("star") != "*":
             return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.stats
 from job_results import TRAINING, content_of
 
 import gin
@@ -43,47 +44,65 @@ def clear_gin():
     gin.clear_config()
 
 
-def test_markdown_gives_mean_and_sample_deviation():
-    rows = comparison.statistics_rows(GROUPS, "learned")
-    text = comparison.markdown(GROUPS, rows, "learned")
-    header, rule, learned, constant, _, note = text.splitlines()
-    assert [cell.strip() for cell in header.split("|")[1:-1]] == [
-        "schedule",
-        "best validation loss",
-        "mean validation loss",
-        "test loss",
-        "p",
-        "test accuracy",
-        "p",
+def _cells(text):
+    """The cells of all tables of a text, a list a line."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+
+
+def test_markdown_leads_with_the_paired_test_and_keeps_the_papers():
+    losses = {"a": [1.0, 2.0, 3.0], "b": [2.0, 2.5, 4.5], "c": [1.0, 2.0, 4.0]}
+    groups = {
+        name: [_episode(s, [9.0, v, v + 1], v, v / 10) for s, v in enumerate(sample, 1)]
+        for name, sample in losses.items()
+    }
+    rows = comparison.statistics_rows(groups, "a")
+    text = comparison.markdown(groups, rows, "a")
+    loss, accuracy = _cells(text)[:4], _cells(text)[4:]
+    assert loss[0] == [
+        *("schedule", "best validation loss", "mean validation loss", "test loss"),
+        *("difference [95%]", "p", "p two-sample"),
     ]
-    assert set(rule) == {"|", "-"}
-    # Deviations: |3 - 1| / sqrt(2) = 1.4142, |2.5 - 1.5| / sqrt(2), 0.25 / sqrt(2).
-    assert [cell.strip() for cell in learned.split("|")[1:-1]] == [
-        "learned",
-        "2.0000 (1.4142)",
-        "2.5000 (1.4142)",
-        "2.0000 (0.7071)",
-        "",
-        "0.3750 (0.1768)",
-        "",
+    assert accuracy[0] == ["schedule", "test accuracy", *loss[0][4:]]
+    assert loss[1] == [
+        *("a", "2.0000 (1.0000)", "2.5000 (1.0000)", "2.0000 (1.0000)", "", "", "")
     ]
-    # Pooled variance (0.5 + 0) / 2, so t = 3 / sqrt(0.25 * 2 / 2) = 6, with 2 degrees of freedom.
-    assert [cell.strip() for cell in constant.split("|")[4:-1]] == [
-        "5.0000 (0.0000)*",
-        "0.027",
-        "0.1250 (0.0000)",
-        "0.18",
-    ]
-    assert note == (
-        "Mean (standard deviation) of 2 runs; * and p: two-sample t-test against learned."
+    # b - a is 1, 0.5, 1.5: mean 1, deviation 0.5, t = 1 / (0.5 / sqrt(3)), 2 degrees of freedom.
+    p_paired = 2 * scipy.stats.t.sf(2 * np.sqrt(3), 2)
+    p_student = scipy.stats.ttest_ind(losses["a"], losses["b"]).pvalue
+    assert loss[2][4].startswith("+1.0000 [+0.") and loss[2][4].endswith("]")
+    # Four tests: the two smallest are b's, of loss and of accuracy, which are the same.
+    assert loss[2][5:] == [f"{min(1, 4 * p_paired):.2g}", f"{p_student:.2g}"]
+    assert accuracy[2][3:] == loss[2][5:]
+    assert loss[3][4].startswith("+0.3333 [") and loss[3][5] == "0.85"
+    assert text.splitlines()[-1] == (
+        "Mean (standard deviation) of 3 runs. Difference: from a, run by run on the same seeds, "
+        "with its bootstrap 95% interval; p: paired t-test, Holm-corrected for all 4 "
+        "comparisons; two-sample: the paper's t-test, uncorrected, * where p < 0.05."
     )
 
 
+def test_the_star_stays_with_the_papers_test():
+    text = comparison.markdown(
+        GROUPS, comparison.statistics_rows(GROUPS, "learned"), "learned"
+    )
+    (loss,) = (c for c in _cells(text) if c[0] == "constant 0.1" and len(c) == 7)
+    # Pooled variance (0.5 + 0) / 2, so t = 3 / sqrt(0.25 * 2 / 2) = 6, with 2 degrees of freedom.
+    # Paired: differences 3.5 and 2.5, t = 3 / 0.5, with 1: 0.105, of two tests.
+    assert loss[4:] == ["+3.0000 [+2.5000, +3.5000]", "0.21", "0.027*"]
+
+
 def test_markdown_of_one_seed_has_no_deviation():
-    groups = {"a": [_episode(0, [9.0, 2.0, 1.0], 1.5, 0.5)]}
+    groups = {"a": [_episode(0, [9.0, 2.0, 1.0], 1.5, 0.5)], "b": GROUPS["learned"][:1]}
+    text = comparison.markdown(groups, comparison.statistics_rows(groups, "b"), "b")
+    assert _cells(text)[1] == ["a", "1.0000", "1.5000", "1.5000", "+0.0000", "", ""]
+
+
+def test_markdown_leaves_out_what_no_run_has():
+    nan = float("nan")
+    groups = {"a": [_episode(0, [9.0, 2.0, 1.0], 1.5, nan)]}
     text = comparison.markdown(groups, comparison.statistics_rows(groups, "a"), "a")
-    cells = [cell.strip() for cell in text.splitlines()[2].split("|")[1:-1]]
-    assert cells == ["a", "1.0000", "1.5000", "1.5000", "", "0.5000", ""]
+    assert len(_cells(text)) == 2 and "nan" not in text
 
 
 def test_figure_is_the_same_bytes_each_time():

@@ -60,6 +60,17 @@ def test_statistics_are_those_of_the_table(evaluation):
             np.testing.assert_equal(float(row[name]), getattr(expected, name))
         assert row["star"] == ("*" if expected.p_student < 0.05 else "")
         assert float(row["p_student_holm"]) >= float(row["p_student"])
+    # The headline: the paired test, corrected for the table's comparisons; a schedule
+    # that equals the winner has none.
+    holm = [float(row["p_paired_holm"]) for row in rows[1:]]
+    p_values = [float(row["p_paired"]) for row in rows[1:]]
+    np.testing.assert_array_equal(holm, statistics.holm(p_values))
+    assert np.nanmax(np.subtract(holm, p_values)) > 0
+    lines = (evaluation / "evaluation.md").read_text().splitlines()
+    for row, corrected in zip(rows[1:], holm):
+        (line,) = (n for n in lines if n.startswith(f"| {row['schedule']} "))
+        expected = "" if np.isnan(corrected) else f"{corrected:.2g}"
+        assert line.split("|")[6].strip() == expected
     assert rows[0]["p_student"] == "nan" and rows[0]["star"] == ""
 
 
