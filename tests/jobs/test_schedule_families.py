@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.resources
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -119,6 +120,15 @@ def test_replay_is_looked_for_under_the_root_first(tmp_path):
     gin.bind_parameter("replay.path", "lr.csv")
     assert _family("replay")(str(tmp_path)) == {
         "replay": schedules.RecordedRates((0,), (0.5,), "replay")
+    }
+
+
+def test_the_committed_grid_has_a_winner():
+    gin.bind_parameter("best_of_grid.run", "fashion_mnist_lenet5/baseline")
+    root_dir = pathlib.Path(__file__).resolve().parents[2] / "results"
+    found = _family("best_of_grid")(str(root_dir))
+    assert found == {
+        "best of grid: step decay 0.01, 50, 0.88": schedules.StepDecay(0.01, 50, 0.88)
     }
 
 

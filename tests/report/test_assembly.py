@@ -60,8 +60,9 @@ def test_budget_counts_runs_and_steps(root_dir):
         row["method"]: row
         for row in csv.DictReader(_read(root_dir, "budget.csv").splitlines())
     }
-    # 5 schedules; 5 by 4 seeds; 4 iterations of 2 episodes and 2 evaluations of 2.
-    assert rows["grid"]["runs"] == "5" and rows["grid"]["trainee_steps"] == "200"
+    # 5 schedules, and 3 by 3 seeds again; 5 by 4 seeds; 4 iterations of 2 episodes and 2
+    # evaluations of 2.
+    assert rows["grid"]["runs"] == "14" and rows["grid"]["trainee_steps"] == "560"
     assert rows["evaluation"]["runs"] == "20"
     assert rows["training of a controller"]["runs"] == "12"
     assert float(rows["grid"]["cpu_hours"]) > 0
@@ -119,7 +120,7 @@ def test_unfinished_grids_are_named(root_dir):
     text = _read(root_dir, "report.md").replace("\\", "")
     incomplete = text.partition("## Incomplete")[2].partition("## ")[0]
     assert "not finished, its status is running" in incomplete
-    assert "grid.csv holds 4 of 5 runs" in incomplete
+    assert "grid.csv holds 13 of 14 runs" in incomplete
 
 
 def test_nothing_to_report(tmp_path):
