@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import gin
-from learned_lr.execution import cache
+from learned_lr.execution import cache, seeds
 from learned_lr.execution.csv_tables import CsvTable
 from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
@@ -67,12 +67,12 @@ def plain_schedules(
     step_decays: tuple[tuple[float, int, float], ...] = ((1e-2, 50, 0.9),),
     num_seeds: int = 3,
 ) -> tuple[Schedules, int]:
-    """Returns (schedules by name, number of held-out seeds) that `train` ends with.
+    """Returns (schedules by name, number of seeds) that `train` ends with.
 
     Args:
       constant_learning_rates: constant rates.
       step_decays: (initial learning rate, discount step in trainee steps, factor) each.
-      num_seeds: held-out seeds that every schedule is run on; 0 for no comparison.
+      num_seeds: seeds for development that every schedule is run on; 0 for no comparison.
     """
     constants = [schedules.Constant(rate) for rate in constant_learning_rates]
     decays = [schedules.StepDecay(*decay) for decay in step_decays]
@@ -117,7 +117,8 @@ def compare(
     CsvTable(run, STATISTICS, STATISTICS_COLUMNS).write(rows)
     text = markdown(episodes, rows, reference)
     run.write(SUMMARY, text.encode())
-    title = f"{task.name}: mean of {len(evaluation_seeds)} held-out seeds"
+    purpose = seeds.purpose(evaluation_seeds[0])
+    title = f"{task.name}: mean of {len(evaluation_seeds)} {purpose} seeds"
     figure = schedule_figure.draw(episodes, title, reference)
     run.write(FIGURE, schedule_figure.png(figure))
     return text, episodes

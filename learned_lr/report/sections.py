@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from learned_lr.execution import seeds
 from learned_lr.report import figures, paper
 from learned_lr.report.blocks import Block, Bold, Figure, Heading, Paragraph, Table
 from learned_lr.report.evaluations import Evaluation
@@ -145,12 +146,21 @@ def _closing_evaluation(evaluation):
     if not len(evaluation.rows):
         yield Paragraph("No run of the evaluation at its end has ended yet.")
         return
-    yield Paragraph("The evaluation that it ended with, on held-out seeds:")
+    yield Paragraph(
+        f"The evaluation that it ended with, on {_purpose(evaluation)} seeds:"
+    )
     # The figure above names the command, and the last table explains both.
     *others, last = evaluation.metrics
     for metric in others:
         yield statistics_table(evaluation, metric, is_explained=False)
     yield statistics_table(evaluation, last)
+
+
+def _purpose(evaluation):
+    try:
+        return seeds.purpose(evaluation.rows["seed"].iloc[0])
+    except ValueError:  # A table that something else has written.
+        return "unknown"
 
 
 def sweep_section(run: Run) -> Iterator[Block]:

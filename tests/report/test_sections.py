@@ -51,6 +51,23 @@ def test_training_shows_the_evaluation_at_its_end(tmp_path):
     assert "All whole." in text and "## Evaluation" not in text
 
 
+@pytest.mark.parametrize(
+    ("first", "purpose"),
+    [
+        (2_000_000_000, "held-out"),
+        (3_000_000_000, "development"),
+        (7_000_000_000, "unknown"),
+    ],
+)
+def test_training_says_which_seeds_its_evaluation_is_on(tmp_path, first, purpose):
+    path = make_train(tmp_path / "train" / "toy" / "run")
+    rows = list(csv.DictReader((path / "evaluation.csv").open()))
+    for row in rows:
+        row["seed"] = first + int(row["seed"])
+    write_table(path / "evaluation.csv", rows)
+    assert f"ended with, on {purpose} seeds:" in _section(_report(tmp_path), "Training")
+
+
 def test_the_paired_test_leads_and_the_papers_keeps_its_stars(tmp_path):
     path = make_evaluate(tmp_path / "evaluate" / "toy" / "run")
     rows = list(csv.DictReader((path / "statistics.csv").open()))
@@ -98,7 +115,7 @@ def test_training_without_an_evaluation_misses_none(tmp_path):
     make_train(tmp_path / "train" / "toy" / "run", with_evaluation=False)
     text = _report(tmp_path)
     assert "2 iterations" in text and "All whole." in text
-    assert "held-out" not in text
+    assert "ended with" not in text
 
 
 @pytest.mark.parametrize(
