@@ -18,6 +18,7 @@ from learned_lr.execution.workers import Workers
 from learned_lr.jobs import schedule_descriptions, schedule_families
 from learned_lr.jobs.schedule_families import Schedules
 from learned_lr.report.tables import markdown_table
+from learned_lr.trainees import spend
 from learned_lr.trainees.episode import SUMMARY_COLUMNS, Episode, run_episode
 
 TABLE = "grid.csv"
@@ -110,6 +111,7 @@ def baseline(
         best_validation_loss=loss,
         num_runs=num_runs,
         num_trainee_steps=num_runs * task.num_trainee_steps,
+        num_gradient_samples=spend.of_runs(task, num_runs),
         num_diverged=runs.num_diverged(),
         cpu_sec=runs.cpu_sec(),
     )

@@ -12,6 +12,7 @@ from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
 from learned_lr.jobs import comparison, schedule_families
 from learned_lr.jobs.schedule_families import Schedules
+from learned_lr.trainees import spend
 
 
 @gin.configurable("evaluate")
@@ -72,6 +73,7 @@ def evaluate(
         reference=reference,
         num_runs=len(everything),
         num_trainee_steps=len(everything) * task.num_trainee_steps,
+        num_gradient_samples=spend.of_runs(task, len(everything)),
         num_diverged=sum(episode.diverged for episode in everything),
         cpu_sec=sum(episode.cpu_sec for episode in everything),
     )

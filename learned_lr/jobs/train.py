@@ -12,6 +12,7 @@ from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
 from learned_lr.jobs import comparison, controller_folders
 from learned_lr.jobs.training_run import TrainingRun
+from learned_lr.trainees import spend
 
 _INITIAL = "initial_controller"
 
@@ -108,6 +109,7 @@ def train(
         **controller.spec.provenance,
         num_runs=num_runs,
         num_trainee_steps=num_runs * task.num_trainee_steps,
+        num_gradient_samples=spend.of_runs(task, num_runs),
     )
     return table
 

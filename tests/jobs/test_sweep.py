@@ -75,6 +75,7 @@ def test_table_summary_and_run_directories(launch_sweep, run_path, capsys):
         "status",
         "best_validation_loss",
         "num_diverged",
+        "num_gradient_samples",
         "num_runs",
         "num_trainee_steps",
         "message",
@@ -257,6 +258,7 @@ def test_hparams_page_has_bindings_and_final_metrics(launch_sweep, run_path):
         "best_validation_loss",
         "cpu_sec",
         "num_diverged",
+        "num_gradient_samples",
         "num_runs",
         "num_trainee_steps",
     ]

@@ -1,0 +1,158 @@
+"""The contenders of the paper's rows side by side, each with what was spent on the task to find it.
+
+Reads what evaluations compared (`evaluate.families`) and the runs that it came from: grids and
+trainings of controllers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from learned_lr.control import pretrained
+from learned_lr.report.evaluations import Evaluation
+from learned_lr.report.reading import TABLES, Run
+
+GRID, COSINE = "winner of the grid", "best cosine of a search"
+DEFAULT, FINE_TUNED = "the default, never trained here", "fine-tuned from the default"
+PAPER = "the paper's recipe from scratch"
+# What every row is to have; what is not run is named.
+EXPECTED = (GRID, COSINE, DEFAULT, FINE_TUNED, PAPER)
+_PACKAGED = "default"
+
+
+@dataclasses.dataclass(frozen=True)
+class Contender:
+    """One schedule of an evaluation, and where it comes from.
+
+    Attributes:
+      role: what it is, one of `EXPECTED` or a description.
+      name: its name in the evaluation.
+      evaluation: where it was run.
+      num_runs: runs that it took to find it, on this task; None if that is not known.
+      num_samples: gradient samples of these runs; likewise.
+    """
+
+    role: str
+    name: str
+    evaluation: Evaluation
+    num_runs: float | None
+    num_samples: float | None
+
+
+def contenders(evaluation: Evaluation, runs: Sequence[Run]) -> list[Contender]:
+    """Returns the grids' winners and the controllers of an evaluation, in its order.
+
+    Args:
+      evaluation: an evaluate run.
+      runs: all runs of the root directory: what was searched and trained.
+    """
+    by_name = {run.name: run for run in runs}
+    found = []
+    for family in re.findall(r"@([\w/]+)", _text(evaluation.run, "evaluate.families")):
+        kind = family.rsplit("/", 1)[-1]
+        if kind == "best_of_grid":
+            found += _of_grid(evaluation, family, by_name)
+        elif kind in ("controller", "controllers"):
+            found += _of_controllers(evaluation, family, by_name)
+    return found
+
+
+def has_grid(evaluation: Evaluation) -> bool:
+    """Whether a grid's winner is among what was compared, as in the paper's tables."""
+    return "best_of_grid" in _text(evaluation.run, "evaluate.families")
+
+
+def _of_grid(evaluation, family, by_name) -> Iterator[Contender]:
+    path = str(_value(evaluation.run, family, "run"))
+    label = _value(evaluation.run, family, "label")
+    source = by_name.get(path)
+    for name in evaluation.names:
+        if name.startswith(f"{label}: "):
+            role = _grid_role(evaluation, name, path, source)
+            yield Contender(role, name, evaluation, *_spend(evaluation, source, path))
+
+
+def _grid_role(evaluation, name, path, source):
+    description = evaluation.schedules.get(name)
+    kind = description.get("kind") if isinstance(description, dict) else None
+    families = _text(source, "baseline.families") if source else ""
+    if "@random_search" in families and families.count("@") == 1:
+        role = "best of a random search"
+    elif "@" in families and families.count("@") > 1:
+        role = "best of a search over families"
+    else:
+        role = COSINE if kind == "cosine" else GRID
+    task = _task(path, source)
+    return role if task == evaluation.run.task else f"{role} on {task}, moved over"
+
+
+def _of_controllers(evaluation, family, by_name) -> Iterator[Contender]:
+    label = _value(evaluation.run, family, "label")
+    if label not in evaluation.names:
+        return
+    paths = _value(evaluation.run, family, "paths")
+    paths = [_value(evaluation.run, family, "path")] if paths is None else list(paths)
+    if any(str(path) in (_PACKAGED, *pretrained.names()) for path in paths):
+        yield Contender(_packaged_role(paths), label, evaluation, 0, 0.0)
+        return
+    folders = [re.sub(r"/controller/*$", "", str(path)) for path in paths]
+    sources = [by_name.get(folder) for folder in folders]
+    role = _trained_role(evaluation, label, sources[0])
+    spends = [_spend(evaluation, s, f) for s, f in zip(sources, folders)]
+    totals = [None if None in column else sum(column) for column in zip(*spends)]
+    yield Contender(role, label, evaluation, *totals)
+
+
+def _packaged_role(paths):
+    defaults = (_PACKAGED, pretrained.DEFAULT)
+    if all(path in defaults for path in paths):
+        return DEFAULT
+    return f"the package's {', '.join(map(str, paths))}"
+
+
+def _trained_role(evaluation, label, source):
+    tasks = evaluation.source_tasks(label)
+    where = ""
+    if tasks and evaluation.run.task not in tasks:
+        named = tasks[0] if len(tasks) == 1 else f"{len(tasks)} tasks"
+        where = f" on {named}, frozen"
+    if source is None:
+        return f"a controller trained{where or ' here'}"
+    initial = source.value("train.initial_controller")
+    if initial in (_PACKAGED, pretrained.DEFAULT):
+        return FINE_TUNED + where
+    if initial is not None:
+        return f"fine-tuned from {os.path.normpath(str(initial))}{where}"
+    names = ("environment.transform", "environment.reward")
+    is_papers = [source.value(name) for name in names] == ["raw", "validation_loss"]
+    return (PAPER if is_papers else "trained from scratch") + where
+
+
+def _spend(evaluation, source, path) -> tuple[Any, Any]:
+    """Returns (runs, gradient samples) on the evaluation's task; of another task none."""
+    if _task(path, source) != evaluation.run.task:
+        return 0, 0.0
+    results: Mapping[str, Any] = source.results if source else {}
+    return results.get("num_runs"), results.get("num_gradient_samples")
+
+
+def _task(path, source):
+    """A run's task: its own word, or the folder that it is filed under."""
+    if source is not None:
+        return source.task
+    parts = path.split("/")
+    return parts[1] if parts[0] in TABLES and len(parts) > 2 else "unknown"
+
+
+def _value(run, family, parameter):
+    """A parameter of a family: that of its scope, or else of all."""
+    names = [f"{family}.{parameter}", f"{family.rsplit('/', 1)[-1]}.{parameter}"]
+    return next((v for v in map(run.value, names) if v is not None), None)
+
+
+def _text(run, parameter):
+    return run.config.get(parameter, "")
