@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from learned_lr.control import pretrained
 from learned_lr.report.evaluations import Evaluation
 from learned_lr.report.reading import TABLES, Run
 
@@ -21,7 +20,8 @@ DEFAULT, FINE_TUNED = "the default, never trained here", "fine-tuned from the de
 PAPER = "the paper's recipe from scratch"
 # What every row is to have; what is not run is named.
 EXPECTED = (GRID, COSINE, DEFAULT, FINE_TUNED, PAPER)
-_PACKAGED = "default"
+# The package's default by its names; a name without a folder is one of the package's.
+DEFAULTS = ("default", "many_tasks")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,24 +70,24 @@ def _of_grid(evaluation, family, by_name) -> Iterator[Contender]:
     path = str(_value(evaluation.run, family, "run"))
     label = _value(evaluation.run, family, "label")
     source = by_name.get(path)
+    task = _task(path, source)
+    is_moved = task not in (None, evaluation.run.task)
     for name in evaluation.names:
         if name.startswith(f"{label}: "):
-            role = _grid_role(evaluation, name, path, source)
-            yield Contender(role, name, evaluation, *_spend(evaluation, source, path))
+            role = _grid_role(evaluation, name, source)
+            role += f" on {task}, moved over" if is_moved else ""
+            yield Contender(role, name, evaluation, *_spend(source, is_moved))
 
 
-def _grid_role(evaluation, name, path, source):
+def _grid_role(evaluation, name, source):
     description = evaluation.schedules.get(name)
     kind = description.get("kind") if isinstance(description, dict) else None
     families = _text(source, "baseline.families") if source else ""
-    if "@random_search" in families and families.count("@") == 1:
-        role = "best of a random search"
-    elif "@" in families and families.count("@") > 1:
-        role = "best of a search over families"
-    else:
-        role = COSINE if kind == "cosine" else GRID
-    task = _task(path, source)
-    return role if task == evaluation.run.task else f"{role} on {task}, moved over"
+    if families.count("@") > 1:
+        return "best of a search over families"
+    if kind == "cosine":
+        return COSINE
+    return "best of a random search" if "@random_search" in families else GRID
 
 
 def _of_controllers(evaluation, family, by_name) -> Iterator[Contender]:
@@ -96,56 +96,50 @@ def _of_controllers(evaluation, family, by_name) -> Iterator[Contender]:
         return
     paths = _value(evaluation.run, family, "paths")
     paths = [_value(evaluation.run, family, "path")] if paths is None else list(paths)
-    if any(str(path) in (_PACKAGED, *pretrained.names()) for path in paths):
-        yield Contender(_packaged_role(paths), label, evaluation, 0, 0.0)
+    if not any("/" in str(path) for path in paths):
+        named = f"the package's {', '.join(map(str, paths))}, never trained here"
+        role = DEFAULT if all(path in DEFAULTS for path in paths) else named
+        yield Contender(role, label, evaluation, 0, 0.0)
         return
     folders = [re.sub(r"/controller/*$", "", str(path)) for path in paths]
     sources = [by_name.get(folder) for folder in folders]
-    role = _trained_role(evaluation, label, sources[0])
-    spends = [_spend(evaluation, s, f) for s, f in zip(sources, folders)]
+    tasks = evaluation.source_tasks(label)
+    role, is_moved = _trained_role(sources[0]), evaluation.is_transfer(label)
+    if is_moved:
+        where = tasks[0] if len(tasks) == 1 else f"{len(tasks)} tasks"
+        role += f" on {where}, frozen"
+    spends = [_spend(source, is_moved) for source in sources]
     totals = [None if None in column else sum(column) for column in zip(*spends)]
     yield Contender(role, label, evaluation, *totals)
 
 
-def _packaged_role(paths):
-    defaults = (_PACKAGED, pretrained.DEFAULT)
-    if all(path in defaults for path in paths):
-        return DEFAULT
-    return f"the package's {', '.join(map(str, paths))}"
-
-
-def _trained_role(evaluation, label, source):
-    tasks = evaluation.source_tasks(label)
-    where = ""
-    if tasks and evaluation.run.task not in tasks:
-        named = tasks[0] if len(tasks) == 1 else f"{len(tasks)} tasks"
-        where = f" on {named}, frozen"
+def _trained_role(source):
     if source is None:
-        return f"a controller trained{where or ' here'}"
+        return "a controller"
     initial = source.value("train.initial_controller")
-    if initial in (_PACKAGED, pretrained.DEFAULT):
-        return FINE_TUNED + where
+    if initial in DEFAULTS:
+        return FINE_TUNED
     if initial is not None:
-        return f"fine-tuned from {os.path.normpath(str(initial))}{where}"
+        return f"fine-tuned from {os.path.normpath(str(initial))}"
     names = ("environment.transform", "environment.reward")
     is_papers = [source.value(name) for name in names] == ["raw", "validation_loss"]
-    return (PAPER if is_papers else "trained from scratch") + where
+    return PAPER if is_papers else "trained from scratch"
 
 
-def _spend(evaluation, source, path) -> tuple[Any, Any]:
-    """Returns (runs, gradient samples) on the evaluation's task; of another task none."""
-    if _task(path, source) != evaluation.run.task:
+def _spend(source, is_moved) -> tuple[Any, Any]:
+    """Returns (runs, gradient samples) on the evaluation's task: none of what comes from another."""
+    if is_moved:
         return 0, 0.0
     results: Mapping[str, Any] = source.results if source else {}
     return results.get("num_runs"), results.get("num_gradient_samples")
 
 
 def _task(path, source):
-    """A run's task: its own word, or the folder that it is filed under."""
+    """A run's task: its own word, or the folder that it is filed under; None if neither tells."""
     if source is not None:
         return source.task
     parts = path.split("/")
-    return parts[1] if parts[0] in TABLES and len(parts) > 2 else "unknown"
+    return parts[1] if parts[0] in TABLES and len(parts) > 2 else None
 
 
 def _value(run, family, parameter):

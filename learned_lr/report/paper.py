@@ -35,7 +35,11 @@ def pair_of(evaluation: Evaluation) -> tuple[str, str]:
     is no row of the paper's. Of a task by gin alone it is the model's own name.
     """
     results, task = evaluation.run.results, evaluation.run.task
-    dataset = str(results.get("dataset", task))
+    # One that isn't finished has its task's name alone.
+    known = [
+        r["dataset"] for r in printed("table1.csv") if task.startswith(r["dataset"])
+    ]
+    dataset = str(results.get("dataset", (*known, task)[0]))
     model = str(results.get("model", "unknown"))
     network = task[len(dataset) + 1 :] if task.startswith(f"{dataset}_") else model
     return dataset, _NETWORKS.get(network, network)

@@ -28,6 +28,7 @@ _HEADER = (
     "data set",
     "network",
     "contender",
+    "schedule",
     "n",
     "test loss",
     "difference [95%]",
@@ -83,7 +84,7 @@ def contenders_table(
         _NOTE,
         [evaluation.run for evaluation in used],
         frozenset(i for i, v in enumerate(values) if v["is_paper"]),
-        3,
+        4,
     )
 
 
@@ -168,13 +169,14 @@ def _printed() -> dict[tuple[str, str], list[dict[str, Any]]]:
 def _cells(row) -> list[str]:
     cells = [row["dataset"], row["network"], row["contender"]]
     if "num_runs" not in row:
-        return [*cells, "not run", *[_UNKNOWN] * (len(_HEADER) - 4)]
+        return [*cells, _UNKNOWN, "not run", *[_UNKNOWN] * (len(_HEADER) - 5)]
     loss, accuracy = (
         f"{row[m]:.4f} ± {row[f'{m}_std']:.4f}" if _is_known(row[m]) else _UNKNOWN
         for m in METRICS
     )
     samples = row["gradient_samples"]
     cells += [
+        row.get("schedule", _UNKNOWN),
         str(row["num_runs"]),
         loss,
         _difference(row),
