@@ -5,10 +5,8 @@ The end of `train` and the whole of `evaluate`.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -17,10 +15,13 @@ from learned_lr.execution import cache, seeds
 from learned_lr.execution.csv_tables import CsvTable
 from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
-from learned_lr.jobs import schedule_descriptions, schedule_figure
+from learned_lr.jobs import (
+    comparison_tables,
+    controller_pools,
+    schedule_descriptions,
+    schedule_figure,
+)
 from learned_lr.jobs.schedule_families import Schedules
-from learned_lr.report import statistics
-from learned_lr.report.tables import markdown_table
 from learned_lr.trainees import schedules
 from learned_lr.trainees.episode import (
     SUMMARY_COLUMNS,
@@ -35,7 +36,6 @@ STATISTICS = "statistics.csv"
 SCHEDULES = "schedules.json"
 SUMMARY = "evaluation.md"
 FIGURE = "schedule.png"
-METRICS = ("test_loss", "test_accuracy")
 COLUMNS = (
     "schedule",
     "kind",
@@ -44,20 +44,6 @@ COLUMNS = (
     "test_accuracy",
     "duration_sec",
     "cpu_sec",
-)
-_TESTS = ("p_student", "p_welch", "p_paired")
-# Columns of a comparison, and the p-values in the last two: the headline and the paper's.
-_COMPARED = ("difference [95%]", "p", "p two-sample")
-_P_VALUES = ("p_paired_holm", "p_student")
-_DIFFERENCE_COLUMNS = tuple(f.name for f in dataclasses.fields(statistics.Difference))
-STATISTICS_COLUMNS = (
-    "metric",
-    "schedule",
-    "reference",
-    "num_runs",
-    *_DIFFERENCE_COLUMNS,
-    *(f"{name}_holm" for name in _TESTS),
-    "star",
 )
 
 
@@ -98,117 +84,50 @@ def compare(
       run: the run directory.
       workers: the worker processes.
       task: the task.
-      compared: schedules by name; equal ones of different names are run once.
+      compared: schedules and pools of them by name; equal ones of different names are run once.
       evaluation_seeds: a seed gives all schedules the same initial weights and minibatches.
       reference: the name of the schedule that all others are compared with.
       on_episode: called with each episode as it comes.
 
     Returns:
-      (the table as Markdown, episodes by schedule name in the order of the seeds).
+      (the table as Markdown, episodes by schedule name in the order of the seeds; a pool's
+      members have names of their own).
     """
+    members = controller_pools.members_of(compared)
+    compared = controller_pools.flat(compared)
     descriptions = {n: schedule_descriptions.describe(s) for n, s in compared.items()}
+    for row, names in members.items():
+        if names != [row]:
+            for name in names:
+                descriptions[name]["pool"] = row
     run.write(SCHEDULES, (json.dumps(descriptions, indent=2) + "\n").encode())
     episodes = _run_all(
         run, workers, task, compared, descriptions, evaluation_seeds, on_episode
     )
     _write_trajectories(run, episodes)
     _write_replays(run, episodes)
-    rows = statistics_rows(episodes, reference)
-    CsvTable(run, STATISTICS, STATISTICS_COLUMNS).write(rows)
-    text = markdown(episodes, rows, reference)
+    groups = {row: [episodes[name] for name in names] for row, names in members.items()}
+    rows = comparison_tables.statistics_rows(groups, reference)
+    CsvTable(run, STATISTICS, comparison_tables.STATISTICS_COLUMNS).write(rows)
+    text = comparison_tables.markdown(groups, rows, reference)
     run.write(SUMMARY, text.encode())
     purpose = seeds.purpose(evaluation_seeds[0])
     title = f"{task.name}: mean of {len(evaluation_seeds)} {purpose} seeds"
-    figure = schedule_figure.draw(episodes, title, reference)
+    drawn = {
+        row: [e for group in found for e in group] for row, found in groups.items()
+    }
+    figure = schedule_figure.draw(drawn, title, reference)
     run.write(FIGURE, schedule_figure.png(figure))
     return text, episodes
 
 
 def num_unique_runs(compared: Schedules, num_seeds: int) -> int:
     """Returns how many episodes `compare` takes, equal schedules counted once."""
+    compared = controller_pools.flat(compared)
     prints = {
         schedule_descriptions.fingerprint(schedule) for schedule in compared.values()
     }
     return len(prints) * num_seeds
-
-
-def statistics_rows(
-    episodes: dict[str, list[Episode]], reference: str
-) -> list[dict[str, Any]]:
-    """Returns the rows of `statistics.csv`: every schedule against the reference, a metric each.
-
-    The Holm correction counts all comparisons of the table, over schedules and metrics. The
-    star is that of the paper's two-sample t-test, uncorrected.
-    """
-    rows = []
-    for metric in METRICS:
-        values = {
-            name: [getattr(episode, metric) for episode in group]
-            for name, group in episodes.items()
-        }
-        for name, sample in values.items():
-            difference = statistics.compare(sample, values[reference])
-            row = {"metric": metric, "schedule": name, "reference": reference}
-            row.update(num_runs=len(sample), **dataclasses.asdict(difference))
-            if name == reference:
-                row.update(dict.fromkeys(("effect_size", *_TESTS), float("nan")))
-            rows.append(row)
-    for test in _TESTS:
-        adjusted = statistics.holm([row[test] for row in rows])
-        for row, value in zip(rows, adjusted):
-            row[f"{test}_holm"] = value
-    for row in rows:
-        row["star"] = statistics.star(row["p_student"])
-    return rows
-
-
-def markdown(
-    episodes: dict[str, list[Episode]], rows: list[dict[str, Any]], reference: str
-) -> str:
-    """Returns a Markdown table a metric that was measured, mean (deviation) over seeds a schedule.
-
-    Args:
-      episodes: by schedule name.
-      rows: those of `statistics_rows`.
-      reference: the schedule that all others are compared with.
-    """
-    by_key = {(row["schedule"], row["metric"]): row for row in rows}
-    tables = []
-    for metric in METRICS:
-        if all(np.isnan(by_key[name, metric]["mean"]) for name in episodes):
-            continue  # The toy task has no accuracy.
-        losses = () if tables else ("best_validation_loss", "mean_validation_loss")
-        columns = [name.replace("_", " ") for name in (*losses, metric)]
-        cells = [["schedule", *columns, *_COMPARED]]
-        for name, group in episodes.items():
-            means = [
-                _mean_and_deviation([getattr(episode, column) for episode in group])
-                for column in (*losses, metric)
-            ]
-            row = by_key[name, metric]
-            compared = [""] * len(_COMPARED) if name == reference else _compared(row)
-            cells.append([name, *means, *compared])
-        tables.append(markdown_table(cells))
-    num_tests = sum(not np.isnan(row["p_paired"]) for row in rows)
-    note = (
-        f"Mean (standard deviation) of {len(episodes[reference])} runs. Difference: from "
-        f"{reference}, run by run on the same seeds, with its bootstrap 95% interval; p: paired "
-        f"t-test, Holm-corrected for all {num_tests} comparisons; two-sample: the paper's t-test, "
-        "uncorrected, * where p < 0.05.\n"
-    )
-    return "\n".join([*tables, note])
-
-
-def _compared(row):
-    """The cells of a schedule's comparison, in the order of `_COMPARED`."""
-    low, high = row["difference_low"], row["difference_high"]
-    interval = "" if np.isnan(low) else f" [{low:+.4f}, {high:+.4f}]"
-    p_values = ["" if np.isnan(p) else f"{p:.2g}" for p in map(row.get, _P_VALUES)]
-    return [
-        f"{row['difference']:+.4f}{interval}",
-        p_values[0],
-        p_values[1] + row["star"],
-    ]
 
 
 def _run_all(
@@ -290,9 +209,3 @@ def _write_replays(run, episodes):
         slug = "".join(c if c.isalnum() else "_" for c in name)
         table = CsvTable(run, f"replay/{slug}.csv", ("trainee_step", "learning_rate"))
         table.write(rows)
-
-
-def _mean_and_deviation(values):
-    if len(values) == 1:
-        return f"{values[0]:.4f}"
-    return f"{np.mean(values):.4f} ({np.std(values, ddof=1):.4f})"

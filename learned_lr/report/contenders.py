@@ -32,8 +32,10 @@ class Contender:
       role: what it is, one of `EXPECTED` or a description.
       name: its name in the evaluation.
       evaluation: where it was run.
-      num_runs: runs that it took to find it, on this task; None if that is not known.
+      num_runs: runs that it took to find it, on this task; None if that is not known. Of
+        several controllers the mean.
       num_samples: gradient samples of these runs; likewise.
+      num_members: how many controllers share its row.
     """
 
     role: str
@@ -41,6 +43,7 @@ class Contender:
     evaluation: Evaluation
     num_runs: float | None
     num_samples: float | None
+    num_members: int = 1
 
 
 def contenders(evaluation: Evaluation, runs: Sequence[Run]) -> list[Contender]:
@@ -109,8 +112,10 @@ def _of_controllers(evaluation, family, by_name) -> Iterator[Contender]:
         where = tasks[0] if len(tasks) == 1 else f"{len(tasks)} tasks"
         role += f" on {where}, frozen"
     spends = [_spend(source, is_moved) for source in sources]
-    totals = [None if None in column else sum(column) for column in zip(*spends)]
-    yield Contender(role, label, evaluation, *totals)
+    means = [
+        None if None in column else sum(column) / len(column) for column in zip(*spends)
+    ]
+    yield Contender(role, label, evaluation, *means, len(paths))
 
 
 def _trained_role(source):

@@ -43,7 +43,8 @@ _NOTE = (
     "seeds, with its bootstrap 95% interval; p: paired t-test, Holm-corrected for all "
     "comparisons of its evaluation; 'paper' is as printed there (arXiv:1909.09712). Runs and "
     "samples: what was spent on this very task to find the contender, in gradient samples: "
-    "trainee steps x batch size + validation images / 3. The default had cost "
+    "trainee steps x batch size + validation images / 3; of several controllers in one row, '3 x', "
+    "each's. The default had cost "
     f"{DEFAULT_SAMPLES / 1e6:.0f} million before, on other tasks, once for all."
 )
 _UNKNOWN = "–"
@@ -125,6 +126,7 @@ def _our_row(key, contender, found, grid_samples) -> dict[str, Any]:
             for column in ("difference", "difference_low", "difference_high"):
                 row[f"{metric}_{column}"] = known.get(column)
             row[f"{metric}_p"] = known.get("p_paired_holm")
+    row["num_controllers"] = contender.num_members
     row["search_runs"] = contender.num_runs
     row["gradient_samples"] = contender.num_samples
     if grid_samples and contender.num_samples is not None:
@@ -174,7 +176,8 @@ def _cells(row) -> list[str]:
         f"{row[m]:.4f} ± {row[f'{m}_std']:.4f}" if _is_known(row[m]) else _UNKNOWN
         for m in METRICS
     )
-    samples = row["gradient_samples"]
+    samples, num_controllers = row["gradient_samples"], row.get("num_controllers", 1)
+    each = f"{num_controllers} x " if num_controllers > 1 else ""
     cells += [
         row.get("schedule", _UNKNOWN),
         str(row["num_runs"]),
@@ -182,7 +185,7 @@ def _cells(row) -> list[str]:
         _difference(row),
         _number(row.get("test_loss_p"), ".2g"),
         accuracy,
-        _number(row["search_runs"], ",.0f"),
+        each + _number(row["search_runs"], ",.0f"),
         _number(None if samples is None else samples / 1e6, ",.1f"),
         _number(row.get("of_the_grid"), ".2f"),
     ]

@@ -21,6 +21,11 @@ _NOTE = (
     "uncorrected: the same without the correction; two-sample: the paper's t-test, * better, "
     "† worse at p < 0.05; Welch: that without equal variances; g: Hedges' effect size."
 )
+_POOL_NOTE = (
+    " Of several controllers in one row: the mean over them, in brackets the deviation of one over "
+    "seeds and that of their means; the tests are of their mean on each seed, so they speak of "
+    "these controllers, and those that take runs for independent are left out."
+)
 _UNKNOWN = "–"
 
 
@@ -49,6 +54,8 @@ def statistics_table(
         rows.append([Bold(cell) for cell in cells] if is_bold else cells)
     against = f", against {reference}" if is_compared else ""
     note = _NOTE if is_compared else _MEAN_NOTE
+    if is_compared and (evaluation.rows["member"] != evaluation.rows["schedule"]).any():
+        note += _POOL_NOTE
     return Table(
         f"{run.slug}_{metric}",
         f"{label.capitalize()} on {run.task}{against}",
@@ -66,7 +73,11 @@ def _cells(evaluation, metric, name, is_compared):
     if not row:
         sample = evaluation.of(name)[metric]
         return [_mean(sample.mean(), sample.std(ddof=1)), *blank]
-    mean = _mean(row["mean"], row["standard_deviation"])
+    mean = _mean(
+        row["mean"],
+        row["standard_deviation"],
+        row.get("deviation_between", math.nan),
+    )
     if name == evaluation.reference:
         return [mean, *blank]
     low, high = row["difference_low"], row["difference_high"]
@@ -81,9 +92,10 @@ def _cells(evaluation, metric, name, is_compared):
     ]
 
 
-def _mean(mean, deviation):
+def _mean(mean, *deviations):
     text = _number(mean, ".4f")
-    return text if math.isnan(deviation) else f"{text} ({deviation:.4f})"
+    known = [f"{value:.4f}" for value in deviations if not math.isnan(value)]
+    return f"{text} ({', '.join(known)})" if known else text
 
 
 def _number(value, form):

@@ -242,6 +242,22 @@ def test_the_default_is_known_by_its_names(tmp_path):
     assert values["fashion_mnist", "lenet5", role]["gradient_samples"] == "0.0"
 
 
+def test_of_several_controllers_each_has_its_spend(tmp_path):
+    config = EVALUATE.replace("@tuned/controller", "@tuned/controllers")
+    config = config.replace("tuned/controller.label", "tuned/controllers.label")
+    paths = [f"train/fashion_mnist_lenet5/{n}/controller" for n in ("tuned", "second")]
+    config += f"tuned/controllers.paths = {tuple(paths)}\n"
+    _make_evaluation(tmp_path, config)
+    _make_searches(tmp_path)
+    second = "train.initial_controller = 'default'\n"
+    path = tmp_path / "train" / TASK / "second"
+    _make(path, second, num_runs=30, num_gradient_samples=30e6)
+    values, shown = _rows(tmp_path)
+    key = "fashion_mnist", "lenet5", "fine-tuned from the default"
+    assert float(values[key]["gradient_samples"]) == 25e6
+    assert shown[key][-3:] == ["2 x 25", "25.0", "0.31"]
+
+
 def test_an_unfinished_evaluation_is_known_by_its_task(tmp_path):
     _make_evaluation(tmp_path)
     path = tmp_path / "evaluate" / TASK / "run" / "run.json"
