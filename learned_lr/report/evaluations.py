@@ -68,7 +68,8 @@ class Evaluation:
             self.run.results.get("reference"),
             *self.statistics["reference"].head(1),
             self.run.value("evaluate.reference"),
-            *(self.schedules or self.names),
+            *(_pools(self.schedules).get(name, name) for name in self.schedules),
+            *self.names,
         )
         return next((str(name) for name in known if name), None)
 
@@ -156,14 +157,18 @@ def read_evaluation(run: Run) -> Evaluation:
     return evaluation
 
 
-def _with_members(table, schedules):
-    """The table with each run's own name as `member`, and as `schedule` the row that it is in."""
-    pools = {
+def _pools(schedules):
+    """The rows of those schedules that share one, by their own names."""
+    return {
         name: str(description["pool"])
         for name, description in schedules.items()
         if isinstance(description, dict) and "pool" in description
     }
-    own = table["schedule"]
+
+
+def _with_members(table, schedules):
+    """The table with each run's own name as `member`, and as `schedule` the row that it is in."""
+    pools, own = _pools(schedules), table["schedule"]
     return table.assign(
         member=own, schedule=own.map(lambda name: pools.get(name, name))
     )
