@@ -20,6 +20,12 @@ DEFAULT, FINE_TUNED = "the default, never trained here", "fine-tuned from the de
 PAPER = "the paper's recipe from scratch"
 # What every row is to have; what is not run is named.
 EXPECTED = (GRID, COSINE, DEFAULT, FINE_TUNED, PAPER)
+# The paper's grid (section 3.2): another one of step decays is no row's first contender.
+_PAPER_GRID = {
+    "initial_learning_rates": {0.1, 0.01, 0.001, 0.0001},
+    "discount_steps": {10, 20, 50, 100},
+    "discount_factors": {0.99, 0.9, 0.88},
+}
 # The package's default by its names; a name without a folder is one of the package's.
 DEFAULTS = ("default", "many_tasks")
 
@@ -90,7 +96,14 @@ def _grid_role(evaluation, name, source):
         return "best of a search over families"
     if kind == "cosine":
         return COSINE
-    return "best of a random search" if "@random_search" in families else GRID
+    if "@random_search" in families:
+        return "best of a random search"
+    return GRID if source is None or _is_papers(source) else "winner of another grid"
+
+
+def _is_papers(source):
+    found = {name: source.value(f"step_decay.{name}") for name in _PAPER_GRID}
+    return all(v is None or set(v) == _PAPER_GRID[n] for n, v in found.items())
 
 
 def _of_controllers(evaluation, family, by_name) -> Iterator[Contender]:

@@ -61,9 +61,12 @@ def contenders_table(
     """
     groups: dict[tuple[str, str], list[Contender]] = {}
     used = [e for e in evaluations if has_grid(e) and len(e.rows)]
-    for evaluation in used:
-        found = contenders(evaluation, runs)
-        groups.setdefault(_key(evaluation), []).extend(found)
+    found = [(evaluation, contenders(evaluation, runs)) for evaluation in used]
+    # What several evaluations have is shown once, of the one with the most contenders.
+    for evaluation, compared in sorted(found, key=lambda item: -len(item[1])):
+        group = groups.setdefault(_key(evaluation), [])
+        known = {(contender.role, contender.name) for contender in group}
+        group += [c for c in compared if (c.role, c.name) not in known]
     values = []
     for pair, printed in _printed().items():
         values += printed
@@ -72,8 +75,8 @@ def contenders_table(
             values += _group(key, groups.pop(key))
         if not own:
             values.append(_row(*pair, "ours"))
-    for key, found in groups.items():
-        values += _group(key, found)
+    for key, group in groups.items():
+        values += _group(key, group)
     rows = [_cells(value) for value in values]
     yield Heading("Contenders and what they cost")
     yield Table(

@@ -62,9 +62,11 @@ def _make(path, config, **results):
     return path
 
 
-def _make_evaluation(root_dir, config=EVALUATE, reference=None, **results):
+def _make_evaluation(
+    root_dir, config=EVALUATE, reference=None, folder="run", **results
+):
     results = {"dataset": "fashion_mnist", "model": "lenet5", "task": TASK, **results}
-    path = _make(root_dir / "evaluate" / results["task"] / "run", config, **results)
+    path = _make(root_dir / "evaluate" / results["task"] / folder, config, **results)
     runs, rows, schedules = [], [], {}
     reference = reference or next(iter(LOSSES))
     for name, (kind, losses) in LOSSES.items():
@@ -231,6 +233,36 @@ def test_other_searches_are_no_grid_of_the_papers(tmp_path, families, roles):
     own = [key[2] for key in values if key[1] == "lenet5"]
     assert set(roles) <= set(own)
     assert shown["fashion_mnist", "lenet5", "winner of the grid"][1] == "not run"
+
+
+def test_what_two_evaluations_have_is_shown_once(tmp_path):
+    _make_evaluation(tmp_path)
+    first = (
+        "evaluate.families = [@best_of_grid, @controller]\n"
+        + EVALUATE.partition("]")[2]
+    )
+    _make_evaluation(tmp_path, first, folder="a_first")
+    _make_searches(tmp_path)
+    values, _ = _rows(tmp_path)
+    roles = [key[2] for key in values if key[1] == "lenet5"]
+    assert len(roles) == 7
+    text = (tmp_path / "report" / "contenders.csv").read_text(encoding="utf-8")
+    assert text.count("the default, never trained here") == 1
+
+
+def test_a_denser_grid_is_another(tmp_path):
+    _make_evaluation(tmp_path)
+    _make_searches(tmp_path)
+    path = tmp_path / "baseline" / TASK / "grid" / "operative_config.gin"
+    paper = "step_decay.initial_learning_rates = (0.0001, 0.001, 0.01, 0.1)\n"
+    for rates, role in (
+        (paper, "winner of the grid"),
+        (paper.replace("(", "(0.3, "), "winner of another grid"),
+    ):
+        path.write_text(f"baseline.families = [@step_decay]\n{rates}")
+        values, _ = _rows(tmp_path)
+        key = "fashion_mnist", "lenet5", role
+        assert values[key]["schedule"] == "best of grid: step decay 0.01, 50, 0.9"
 
 
 def test_the_default_is_known_by_its_names(tmp_path):
