@@ -22,7 +22,7 @@ from learned_lr.report.reading import Run
 # which three cost what one image of a step does. Its grid is 48 of them, its controllers 1,000.
 _PAPER_SAMPLES = 1000 * 1000 + 101 * 10_000 / 3
 _PAPER_RUNS = {"baseline": 48, "learned": 1000}
-# Of many_tasks, in gradient samples: the references of its tasks and three seeds of imitation.
+# Of the default, in gradient samples: the references of its tasks and three seeds of imitation.
 DEFAULT_SAMPLES = 277_632_533
 _HEADER = (
     "data set",

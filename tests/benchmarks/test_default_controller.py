@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import re
-import statistics
 
 import pytest
 
@@ -55,32 +53,19 @@ def test_tables_without_a_controller_of_the_packages_are_refused(tmp_path, capsy
     )
 
 
-def _tables(folder):
-    path = ROOT / "results" / folder
-    return [default_controller.mean_losses(path / t / "evaluation.csv") for t in TASKS]
-
-
 def test_pages_have_the_figures_of_the_committed_tables(capsys):
     paths = [str(ROOT / "results/pretrained" / t / "evaluation.csv") for t in TASKS]
     default_controller.main(paths)
     table = capsys.readouterr().out.partition("\n\n")[0]
     page = (ROOT / "results" / "pretrained" / "README.md").read_text(encoding="utf-8")
     assert table in page
-    # The default of today has runs on the same seeds, in tables of its own.
-    names = [
-        n
-        for n in _tables("pretrained")[0]
-        if re.fullmatch(r"\w+(_cnn|_relative|_lenet5)", n)
-    ]
-    assert len(names) == 5
-    tables = [{**a, **b} for a, b in zip(_tables("pretrained"), _tables("many_tasks"))]
-    found = default_controller.regrets(tables, names)
-    means = {name: f"{statistics.fmean(values):.3f}" for name, values in found.items()}
-    cosine, before, default = (
-        means[name]
-        for name in ("cosine 0.01, warm-up", "fashion_mnist_lenet5", "many_tasks")
+    rows = [[c.strip() for c in line.split("|")[1:-1]] for line in table.splitlines()]
+    means = {row[0]: row[-2] for row in rows}
+    cosine, controller = means["cosine 0.01, warm-up"], means["fashion_mnist_lenet5"]
+    expected = (
+        "on three tasks, that cosine has a mean regret of "
+        f"{cosine} against its {controller}"
     )
-    expected = f"mean regret of {cosine} on three tasks, the default before {before}, today's {default}"
     for name in ("README.md", "results/pretrained/README.md"):
         text = " ".join((ROOT / name).read_text(encoding="utf-8").split())
         assert expected in text, name
