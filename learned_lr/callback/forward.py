@@ -25,6 +25,8 @@ def loss_pass(
         data: tuple[Any, Any], predictions: Any, penalties: Sequence[Any]
     ) -> Any:
         targets, weights = data
+        # A product of its own, since on PyTorch Keras multiplies weights by a mask in place.
+        weights = nested_structures.map_structure(lambda w: w * 1.0, weights)
         total = _total_loss(_OwnLoss(loss), targets, predictions, weights)
         for penalty in penalties:
             total = total + backends.cast_float32(penalty)

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from learned_lr.callback import backends
+from learned_lr.callback import backends, nested_structures
 
 # Float32 sums of the same numbers in another order differ by less.
 _SAME = 1e-5
@@ -96,7 +96,8 @@ class EvaluationStep:
         model.eval()
         try:
             with torch.no_grad():
-                return model.test_step(data)
+                # Keras multiplies weights by a mask in place.
+                return model.test_step(nested_structures.map_structure(_copy, data))
         finally:
             model.train(was_training)
 
@@ -126,6 +127,10 @@ class EvaluationStep:
             return logs
 
         return step
+
+
+def _copy(tensor: Any) -> Any:
+    return tensor.clone()
 
 
 @contextlib.contextmanager

@@ -91,6 +91,7 @@ def test_running_means(digits, observed, kind):
     np.testing.assert_allclose(observed, expected, rtol=1e-4)
 
 
+@pytest.mark.backends("tensorflow", "jax")  # Keras refuses them on PyTorch.
 def test_several_steps_an_execution(digits, observed):
     logged, callback = Logged(), _learned()
     model = _model(own_models.PlainTrainStep, steps_per_execution=2)
