@@ -84,10 +84,12 @@ class SafetyBrake:
         losses = train_loss, validation_loss
         if not all(map(math.isfinite, losses)):
             return EXPLOSION
-        if self.means is None:
+        if self.means is None or self.start is None or not all(self.start):
+            # Of a start of 0 nothing is a multiple.
             self.means = self.start = losses
             return None
-        if all(loss > self.factor * abs(m) for loss, m in zip(losses, self.means)):
+        scales = self._scales(self.means, self.start)
+        if all(loss > self.factor * scale for loss, scale in zip(losses, scales)):
             return EXPLOSION
         found = None if math.isinf(self.factor) else self._compare(losses)
         if found is not None and self._num_alarms < _MAX_IN_A_ROW:
@@ -104,6 +106,19 @@ class SafetyBrake:
         self.means = train_mean, validation_mean
         return None
 
+    def _scales(
+        self, means: tuple[float, float], start: tuple[float, float]
+    ) -> tuple[float, ...]:
+        """What an explosion is a multiple of: the running means.
+
+        Of losses that may be below 0 these may come near 0 by chance; then the largest size seen of each.
+        """
+        seen = means, start, self.best
+        if min(map(min, seen)) > 0:
+            return means
+        columns = zip(*seen)
+        return tuple(max(abs(v) for v in c if math.isfinite(v)) for c in columns)
+
     def _compare(self, losses: tuple[float, float]) -> str | None:
         """Compares with the start and the best so far."""
         if self.start is None or not min(self.start) > 0:
@@ -117,7 +132,9 @@ class SafetyBrake:
             return FAR_ABOVE_START
         best = [b / s for b, s in zip(self.best, self.start)]
         is_risen = (
-            all(loss - b > _RISE * abs(b) for loss, b in zip(losses, self.best))
+            # Of a best of 0 or below, "this much" isn't known either.
+            min(self.best) > 0
+            and all(loss - b > _RISE * b for loss, b in zip(losses, self.best))
             and train - best[0] > _MIN_RISE
         )
         has_learned = max(best) < _LEARNED

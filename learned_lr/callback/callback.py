@@ -178,6 +178,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
         self._begin = time.perf_counter()
         self._fit = None
         refusals.check_plain_rate(getattr(self.model, "optimizer", None))
+        refusals.check_strategy(self.model)
         self._arguments = running_fit.arguments(self, self.validation_data)
         refusals.check_rivals(self, self._arguments.callbacks)
 
@@ -231,12 +232,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
         return min(end, self.params.get("steps") or end)
 
     def _running(self) -> ControlledFit:
-        if self._fit is None:
-            raise ValueError(
-                "Expected on_train_begin() and on_epoch_begin() first, as fit() calls them, "
-                "found none of them."
-            )
-        return self._fit
+        return refusals.begun(self._fit, "on_train_begin() and on_epoch_begin() first")
 
     def _new_run(
         self, num_steps: int, num_done: int, rates: starting_rates.StartingRates
@@ -254,13 +250,10 @@ class LearnedLearningRate(keras.callbacks.Callback):
 
     def _start(self, epoch: int) -> ControlledFit:
         """Makes a run, or goes on with the one before or with one from a backup."""
-        if self._arguments is None:
-            raise ValueError(
-                "Expected on_train_begin() before on_epoch_begin(), as fit() calls them, "
-                "found none."
-            )
-        # Let go of, so that its data are not kept alive.
-        fit, self._arguments = self._arguments, None
+        fit = refusals.begun(
+            self._arguments, "on_train_begin() before on_epoch_begin()"
+        )
+        self._arguments = None  # Let go of, so that its data are not kept alive.
         num_steps, num_done = run_length(self.params, self.num_training_steps, epoch)
         backends.sync(self.model)
         num_updates = optimizers.num_updates(self.model.optimizer)
@@ -279,7 +272,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
         loop = self._run.loop
         loop.set_length(num_steps, self.control_interval)
         inside = measurements.look_inside(self.controller.spec.observation.features)
-        measured = held_out_sample.draw(
+        sample, training, log = held_out_sample.draw(
             self.model,
             fit,
             inside,
@@ -296,4 +289,5 @@ class LearnedLearningRate(keras.callbacks.Callback):
             run_hints.warn(
                 self.model.optimizer, fit.callbacks, self.params, length, epoch, rate
             )
-        return ControlledFit(self.model, self._run, *measured, self.final_layer, files)
+        layer, run = self.final_layer, self._run
+        return ControlledFit(self.model, run, sample, training, layer, files, log)

@@ -9,12 +9,13 @@ from typing import Any
 
 import keras
 
-from learned_lr.callback import backends, optimizers, weights
+from learned_lr.callback import backends, optimizers, own_steps, weights
 from learned_lr.callback.brake import EXPLOSION
 from learned_lr.callback.controlled_run import ControlledRun
 from learned_lr.callback.held_out_sample import HeldOutSample, untrained_loss
 from learned_lr.callback.recovery import Recovery
 from learned_lr.callback.state_files import StateFiles
+from learned_lr.callback.train_log import TrainLog
 
 
 class ControlledFit:
@@ -34,6 +35,7 @@ class ControlledFit:
         training_sample: HeldOutSample | None = None,
         final_layer: str | None = None,
         files: StateFiles | None = None,
+        log: TrainLog | None = None,
     ):
         """Copies the weights that the fit starts from.
 
@@ -46,6 +48,7 @@ class ControlledFit:
           final_layer: name of the dense layer whose kernel the controller looks at; None for the
             last one as wide as the output.
           files: where states are kept for a restored training; None for nowhere.
+          log: what the logged train loss is; None for a running mean, comparable as it is.
 
         Raises:
           ValueError: if these are not finite.
@@ -60,6 +63,10 @@ class ControlledFit:
         self._rate = optimizers.OwnedRate(model)
         self._is_rate_checked = False
         self._recovery = Recovery(model)
+        log = log or TrainLog()
+        self._scale = log.scale
+        self._logs: Mapping[str, Any] | None = None
+        run.losses.is_running_mean = log.is_running_mean
 
     def begin(self) -> None:
         """Takes hold of the learning rate: by a first decision, or by the rate of a run that goes on.
@@ -77,6 +84,7 @@ class ControlledFit:
     def begin_epoch(self) -> None:
         """The running mean of the loss starts anew."""
         self.run.losses.begin_epoch()
+        self._logs = None
         self._is_rate_checked = False
 
     def begin_execution(self, num_steps: int) -> None:
@@ -105,7 +113,14 @@ class ControlledFit:
         """
         run = self.run
         run.step += num_steps
-        run.losses.count(num_steps)
+        run.losses.count(num_steps, logs)
+        self._logs = logs
+        if run.losses.is_running_mean is None and run.losses.num_epoch_steps > 1:
+            # After one step a running mean is the loss itself.
+            backends.sync(self._model)
+            loss = float(backends.to_numpy((logs or {})["loss"]))
+            is_mean = own_steps.is_running_mean(self._model, loss)
+            run.losses.is_running_mean = is_mean
         if run.loop.is_due(run.step):
             start = time.perf_counter()
             backends.sync(self._model)
@@ -116,7 +131,8 @@ class ControlledFit:
     def end_epoch(self, logs: Mapping[str, Any] | None) -> None:
         """Looks at the epoch's last losses, and keeps the state for a restored training."""
         run = self.run
-        run.losses.read(logs)
+        # Those of the last minibatch; Keras may put a metric's value of the same name into the epoch's.
+        run.losses.read(self._logs or logs)
         if not run.losses.is_finite():
             self._brake()
         before = run.num_updates
@@ -148,7 +164,7 @@ class ControlledFit:
             self._brake()
             return
         validation_loss, predictions = self.sample.measure()
-        train_loss = run.losses.mean()
+        train_loss = run.losses.mean() * self._scale
         if is_first:
             train_loss = untrained_loss(validation_loss, self._training_sample)
         alarm = run.brake.alarm(train_loss, validation_loss)

@@ -61,7 +61,7 @@ class ControlledRun:
           is_explosion: whether it counts among those in a row, which stop the training.
         """
         self.loop.brake(self.step)
-        self.losses = IntervalLoss()
+        self.losses = IntervalLoss(is_running_mean=self.losses.is_running_mean)
         self.num_explosions += 1
         self.num_explosions_in_a_row += is_explosion
 
@@ -120,7 +120,8 @@ class ControlledRun:
         self.loop.restore(loop)
         self.brake.restore(brake)
         total, num_steps = state["losses"].tolist()
-        self.losses = IntervalLoss(total, int(num_steps))
+        is_running_mean = self.losses.is_running_mean
+        self.losses = IntervalLoss(total, int(num_steps), is_running_mean)
         (
             self.step,
             self.num_decisions,

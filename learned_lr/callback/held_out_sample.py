@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 
-from learned_lr.callback import backends, layers, nested_structures, samples
+from learned_lr.callback import (
+    backends,
+    forward,
+    layers,
+    nested_structures,
+    own_steps,
+    samples,
+    train_log,
+)
 from learned_lr.callback.running_fit import FitArguments
+from learned_lr.callback.train_log import TrainLog
 
 
 class HeldOutSample:
     """A fixed sample of held-out examples on which a model is measured, without disturbing its training.
 
-    Inference mode: batch normalisation and dropout stay out of it, metrics are not touched.
+    The loss is that of `evaluate`, by the model's own `test_step`, with the weights of the examples if they have any. Batch
+    normalisation and dropout stay out of it; metrics, and seeds in Keras 3, are what they were before.
+
+    Attributes:
+      num_examples: int.
     """
 
     def __init__(
@@ -28,56 +41,55 @@ class HeldOutSample:
         batch_size: int,
         loss: Callable[[Any, Any], Any] | None = None,
         with_predictions: bool = True,
+        weights: Any = None,
     ):
         """Prepares the measurement.
 
         Args:
           model: a compiled Keras model.
           inputs: numpy arrays, nested as the model takes them, examples first.
-          targets: numpy arrays, nested as its loss takes them.
+          targets: numpy arrays, nested as its loss takes them; None for a model that needs none.
           batch_size: examples of one forward pass.
-          loss: function of (targets, predictions), used in place of the compiled loss.
-          with_predictions: whether predictions leave the device; what looks at losses alone can
-            do without them, and they grow with the outputs.
+          loss: function of (targets, predictions), used in place of the model's.
+          with_predictions: whether predictions are asked for; that takes a forward pass more.
+          weights: numpy arrays, nested as `fit` takes weights of examples; None for none.
 
         Raises:
-          ValueError: if the model has no loss that can be computed.
+          ValueError: if the model has no loss that can be computed, or a loss needs targets and there are none.
         """
-        if loss is None and not model.loss:
-            raise ValueError(
-                "Expected a model compiled with a loss, found none: give the callback "
-                "loss=, a function of (targets, predictions)."
-            )
+        _check_loss(model, loss, inputs, targets)
         self._model = model
-        self._with_predictions = with_predictions
-        self._loss = model.loss if loss is None else loss
-        self._loss_weights = None
-        if loss is None and hasattr(model, "get_compile_config"):
-            self._loss_weights = (model.get_compile_config() or {}).get("loss_weights")
         self.num_examples = len(nested_structures.leaves(inputs)[0])
         self._batches = []
         for start in range(0, self.num_examples, batch_size):
             rows = slice(start, start + batch_size)
             batch = nested_structures.map_structure(
-                functools.partial(_rows, rows), (inputs, targets)
+                functools.partial(_rows, rows), (inputs, targets, weights)
             )
             num_examples = min(batch_size, self.num_examples - start)
             self._batches.append((num_examples, *batch))
-        self._forward = self._make_forward()
+        pack = keras.utils.pack_x_y_sample_weight
+        self._packed = [(n, pack(*batch)) for n, *batch in self._batches]
+        self._step = own_steps.EvaluationStep(model)
+        self._loss_pass = None if loss is None else forward.loss_pass(model, loss)
+        self._prediction_pass = None
+        if with_predictions:
+            self._prediction_pass = forward.prediction_pass(model, loss or model.loss)
 
     def measure(self) -> tuple[float, np.ndarray | None]:
         """Returns (mean loss, predictions): probabilities of a classifier; None for several outputs, or if unwanted."""
-        total, predictions = 0.0, []
-        for num_examples, inputs, targets in self._batches:
-            loss, predicted = self._forward(inputs, targets)
-            total += float(loss) * num_examples
-            predictions.append(predicted)
-        loss = total / self.num_examples
+        predictions: list[Any] = [()]
+        with own_steps.put_back(self._model):
+            if self._loss_pass is None:
+                loss = self._step.mean_loss(self._packed)
+            else:
+                losses = [float(self._loss_pass(*b)) for _, *b in self._batches]
+                loss = float(np.average(losses, weights=[n for n, *_ in self._batches]))
+            if self._prediction_pass is not None:
+                predictions = [self._prediction_pass(x) for _, x, *_ in self._batches]
         if len(nested_structures.leaves(predictions[0])) != 1:
             return loss, None
-        arrays = [
-            backends.to_numpy(nested_structures.leaves(p)[0]) for p in predictions
-        ]
+        arrays = list(map(backends.to_numpy, predictions))
         return loss, np.concatenate(arrays).astype(np.float32, copy=False)
 
     def final_kernel(
@@ -92,63 +104,6 @@ class HeldOutSample:
         kernel = layers.final_kernel(self._model, width)
         return None if kernel is None else backends.to_numpy(kernel)
 
-    def _evaluate(
-        self, targets: Any, predictions: Any, penalties: Sequence[Any]
-    ) -> tuple[Any, Any]:
-        loss = _total_loss(self._loss, self._loss_weights, targets, predictions)
-        for penalty in penalties:
-            loss = loss + backends.cast_float32(penalty)
-        if not self._with_predictions:
-            return loss, ()
-        if len(nested_structures.leaves(predictions)) == 1:
-            predictions = nested_structures.leaves(predictions)[0]
-            predictions = _probabilities(self._loss, predictions)
-        return loss, predictions
-
-    def _make_forward(self) -> Callable[[Any, Any], tuple[Any, Any]]:
-        if backends.name() == "jax":
-            return self._make_jax_forward()
-        model = self._model
-
-        def forward(inputs: Any, targets: Any) -> tuple[Any, Any]:
-            predictions = model(inputs, training=False)
-            return self._evaluate(targets, predictions, model.losses)
-
-        if backends.name() == "torch":
-            import torch
-
-            return torch.no_grad()(forward)
-        import tensorflow as tf
-
-        # reduce_retracing would give up static shapes, which some models need.
-        return forward if model.run_eagerly else tf.function(forward)
-
-    def _make_jax_forward(self) -> Callable[[Any, Any], tuple[Any, Any]]:
-        import jax
-
-        model = self._model
-        # A `call` without `training` has the same in both modes; only `__call__` would leave it out.
-        takes_it = getattr(model, "_call_has_training_arg", True)
-        mode = {"training": False} if takes_it else {}
-
-        @jax.jit
-        def apply(trainable: Any, others: Any, inputs: Any, targets: Any) -> Any:
-            predictions, _, penalties = model.stateless_call(
-                trainable, others, inputs, return_losses=True, **mode
-            )
-            return self._evaluate(targets, predictions, penalties)
-
-        def forward(inputs: Any, targets: Any) -> tuple[Any, Any]:
-            trainable = [v.value for v in model.trainable_variables]
-            others = [v.value for v in model.non_trainable_variables]
-            return apply(trainable, others, inputs, targets)
-
-        return forward
-
-
-def _rows(rows: slice, array: np.ndarray) -> Any:
-    return backends.to_tensor(array[rows])
-
 
 def draw(
     model: keras.Model,
@@ -160,8 +115,8 @@ def draw(
     loss: Callable[[Any, Any], Any] | None,
     training_sample: tuple[Any, Any] | None,
     is_verbose: bool,
-) -> tuple[HeldOutSample, HeldOutSample | None]:
-    """Returns (a sample of the held-out data of a fit, one of the user's training examples).
+) -> tuple[HeldOutSample, HeldOutSample | None, TrainLog]:
+    """Returns (a sample of the held-out data of a fit, one of the user's training examples, what the train loss is).
 
     Args:
       model: a compiled Keras model.
@@ -175,15 +130,17 @@ def draw(
       is_verbose: whether to say what the sample costs.
     """
     size = num_examples or samples.default_size(fit.batch_size, control_interval)
-    data = samples.take(fit.validation_data, size, seed)
-    held_out = HeldOutSample(model, *data, fit.batch_size, loss, with_predictions)
+    inputs, targets, weights = samples.take(fit.validation_data, size, seed)
+    held_out = HeldOutSample(
+        model, inputs, targets, fit.batch_size, loss, with_predictions, weights
+    )
     training = None
     if training_sample is not None:
         training = HeldOutSample(model, *training_sample, fit.batch_size, loss, False)
     if is_verbose:
         told = samples.in_words(held_out.num_examples, fit.batch_size, control_interval)
         print(f"LearnedLearningRate: {told}.")
-    return held_out, training
+    return held_out, training, train_log.find(model, fit, targets, weights)
 
 
 def untrained_loss(
@@ -209,53 +166,32 @@ def untrained_loss(
     return loss
 
 
-def _total_loss(loss: Any, weights: Any, targets: Any, predictions: Any) -> Any:
-    """The compiled loss of a batch: the weighted sum over outputs of the mean loss."""
-    if isinstance(loss, dict):
-        pairs = [(loss[name], targets[name], predictions[name]) for name in loss]
-        weights = [(weights or {}).get(name, 1.0) for name in loss]
-    elif isinstance(predictions, (list, tuple)) and len(predictions) > 1:
-        losses = loss if isinstance(loss, (list, tuple)) else [loss] * len(predictions)
-        pairs = list(zip(losses, targets, predictions))
-        weights = weights or [1.0] * len(pairs)
-    elif isinstance(predictions, dict) and len(predictions) > 1:
-        pairs = [(loss, targets[name], predictions[name]) for name in predictions]
-        weights = [(weights or {}).get(name, 1.0) for name in predictions]
-    else:
-        single = loss[0] if isinstance(loss, (list, tuple)) else loss
-        pairs = [
-            (
-                single,
-                nested_structures.leaves(targets)[0],
-                nested_structures.leaves(predictions)[0],
-            )
-        ]
-        weights = weights or [1.0]
-        weights = (
-            list(weights.values())
-            if isinstance(weights, dict)
-            else nested_structures.leaves(weights)
+def _rows(rows: slice, array: np.ndarray) -> Any:
+    array = array[rows]
+    # As Keras does with arrays; a loss of the user's own may not.
+    is_double = array.dtype == np.float64
+    return backends.to_tensor(
+        array.astype(keras.backend.floatx()) if is_double else array
+    )
+
+
+def _check_loss(model: keras.Model, loss: Any, inputs: Any, targets: Any) -> None:
+    """Refuses a model without a loss, and one that needs targets where there are none."""
+    is_own = any(
+        own_steps.is_own(model, name) for name in ("test_step", "compute_loss")
+    )
+    if targets is None and (loss is not None or (model.loss and not is_own)):
+        raise ValueError(
+            "Expected validation data (inputs, targets), found inputs alone: give the callback "
+            "validation_data=(inputs, targets) of its own."
         )
-    total = 0.0
-    for weight, (function, target, prediction) in zip(weights, pairs):
-        function = keras.losses.get(function)
-        prediction = backends.cast_float32(prediction)
-        if len(target.shape) == len(prediction.shape) - 1 and prediction.shape[-1] == 1:
-            target = target[..., None]  # Else (n,) and (n, 1) would give (n, n).
-        total = total + weight * backends.mean(function(target, prediction))
-    return total
-
-
-def _probabilities(loss: Any, predictions: Any) -> Any:
-    """Predictions of a classifier as probabilities, of any other model as they are; float32."""
-    predictions = backends.cast_float32(predictions)
-    while isinstance(loss, (list, tuple, dict)):
-        loss = next(iter(loss.values())) if isinstance(loss, dict) else loss[0]
-    name = loss if isinstance(loss, str) else getattr(loss, "__name__", None)
-    name = (name or type(loss).__name__).lower().replace("_", "")
-    if "crossentropy" not in name or not hasattr(loss, "get_config"):
-        return predictions
-    if not loss.get_config().get("from_logits", False):
-        return predictions
-    activation = "sigmoid" if "binary" in name else "softmax"
-    return keras.activations.get(activation)(predictions)
+    if loss is not None or model.loss or is_own:
+        return
+    with own_steps.put_back(model):  # A layer adds its losses in a call.
+        row = functools.partial(_rows, slice(1))
+        model(nested_structures.map_structure(row, inputs), training=False)
+    if not model.losses:
+        raise ValueError(
+            "Expected a model compiled with a loss, found none: give the callback "
+            "loss=, a function of (targets, predictions)."
+        )

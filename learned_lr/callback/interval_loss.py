@@ -1,4 +1,4 @@
-"""The mean loss of an interval, out of the running means that Keras logs over an epoch."""
+"""The mean loss of an interval, out of what Keras logs: running means over an epoch, or each minibatch's loss."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from learned_lr.callback import backends
+
 
 class IntervalLoss:
     """Sums the losses of minibatches, all counting alike, also a short one at an epoch's end.
@@ -15,40 +17,63 @@ class IntervalLoss:
     Attributes:
       total: float, the sum of the interval's losses that have been read.
       num_steps: int, how many these are.
+      is_running_mean: whether the logged loss is the running mean of the epoch, as Keras' own `train_step` logs it, or
+        that of the latest minibatch; None while that is not known. Then each log is kept.
+      num_epoch_steps: int, minibatches of the epoch so far.
     """
 
-    def __init__(self, total: float = 0.0, num_steps: int = 0):
+    def __init__(
+        self,
+        total: float = 0.0,
+        num_steps: int = 0,
+        is_running_mean: bool | None = True,
+    ):
         """Starts with what an interrupted interval had."""
         self.total = total
         self.num_steps = num_steps
+        self.is_running_mean = is_running_mean
         self.begin_epoch()
 
     def begin_epoch(self) -> None:
         """The running mean starts anew."""
-        self._metric_steps = self._read_steps = 0
+        self.num_epoch_steps = self._read_steps = 0
         self._metric_total = 0.0
+        self._logged: list[tuple[int, Any]] = []
 
-    def count(self, num_steps: int) -> None:
-        """Counts minibatches as they are trained on."""
-        self._metric_steps += num_steps
+    def count(self, num_steps: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Counts minibatches as they are trained on.
+
+        Args:
+          num_steps: int, those of one execution.
+          logs: what was logged of them; may be left out where that is a running mean. Nothing waits for its values.
+
+        Raises:
+          ValueError: if each log is to be kept, and there is no loss in it.
+        """
+        self.num_epoch_steps += num_steps
+        if not self.is_running_mean:
+            loss = _loss(logs)
+            # PyTorch would keep what it was computed from.
+            loss = loss.detach() if hasattr(loss, "detach") else loss
+            self._logged.append((num_steps, loss))
 
     def read(self, logs: Mapping[str, Any] | None) -> None:
-        """Takes the running mean of the loss out of the logs.
+        """Takes the losses out of the latest logs, or those that were kept.
 
         Raises:
           ValueError: if there is none.
         """
-        if self._metric_steps == self._read_steps:
+        if self.num_epoch_steps == self._read_steps:
             return
-        if not logs or "loss" not in logs:
-            raise ValueError(
-                "Expected a loss in the logs of training, found "
-                f"{sorted(logs or {})}: a train_step of your own must return it."
-            )
-        metric_total = float(logs["loss"]) * self._metric_steps
-        self.total += metric_total - self._metric_total
-        self.num_steps += self._metric_steps - self._read_steps
-        self._metric_total, self._read_steps = metric_total, self._metric_steps
+        metric_total = _number(_loss(logs)) * self.num_epoch_steps
+        if self.is_running_mean:
+            self.total += metric_total - self._metric_total
+        else:
+            # Of an execution of several steps the last one speaks for all.
+            self.total += sum(steps * _number(loss) for steps, loss in self._logged)
+        self.num_steps += self.num_epoch_steps - self._read_steps
+        self._metric_total, self._read_steps = metric_total, self.num_epoch_steps
+        self._logged = []
 
     def is_finite(self) -> bool:
         """Whether no loss so far was NaN or infinite."""
@@ -65,3 +90,16 @@ class IntervalLoss:
     def state(self) -> np.ndarray:
         """The arguments that make it again, float64 `[2]`."""
         return np.array([self.total, self.num_steps])
+
+
+def _loss(logs: Mapping[str, Any] | None) -> Any:
+    if not logs or "loss" not in logs:
+        raise ValueError(
+            "Expected a loss in the logs of training, found "
+            f"{sorted(logs or {})}: a train_step of your own must return it as 'loss'."
+        )
+    return logs["loss"]
+
+
+def _number(loss: Any) -> float:
+    return float(backends.to_numpy(loss))

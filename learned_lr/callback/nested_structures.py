@@ -6,7 +6,9 @@ from typing import Any, Callable
 
 
 def map_structure(function: Callable[[Any], Any], structure: Any) -> Any:
-    """Returns the same nesting with a function applied to every array in it."""
+    """Returns the same nesting with a function applied to every array in it; None, for what there isn't, stays."""
+    if structure is None:
+        return None
     if isinstance(structure, dict):
         return {name: map_structure(function, v) for name, v in structure.items()}
     if isinstance(structure, (list, tuple)):

@@ -28,11 +28,17 @@ class FitArguments:
         split it made.
       callbacks: all of its callbacks; none where it can't be seen.
       batch_size: int, examples of a minibatch; Keras' default where it can't be told.
+      targets: those of the training examples; None for a pipeline.
+      sample_weight: the weights of the training examples; None for none.
+      class_weight: weights by class; None for none.
     """
 
     validation_data: Any
     callbacks: tuple[keras.callbacks.Callback, ...] = ()
     batch_size: int = _DEFAULT_BATCH_SIZE
+    targets: Any = None
+    sample_weight: Any = None
+    class_weight: Any = None
 
 
 def arguments(
@@ -70,7 +76,8 @@ def arguments(
             "validation_data or validation_split, or the callback validation_data."
         )
     batch_size = _batch_size(values) or _DEFAULT_BATCH_SIZE
-    return FitArguments(validation_data, callbacks, batch_size)
+    names = "y", "sample_weight", "class_weight"
+    return FitArguments(validation_data, callbacks, batch_size, *map(values.get, names))
 
 
 def jax_optimizer_state(model: keras.Model) -> list[Any] | None:
@@ -146,14 +153,23 @@ def _batch_size(values: Mapping[str, Any]) -> int | None:
         size = getattr(adapter, "batch_size", None)
     elif "data_handler" in values:
         adapter = getattr(values["data_handler"], "_adapter", None)
-        size = adapter.batch_size() if adapter is not None else None
-    return _static_batch_size(values.get("x")) if size is None else size
+        # Of a Sequence or a generator it is that of the first minibatch.
+        size = adapter.representative_batch_size() if adapter is not None else None
+    return _pipeline_batch_size(values.get("x")) if size is None else int(size)
 
 
-def _static_batch_size(data: Any) -> int | None:
-    """The batch dimension a tf.data pipeline declares; None where it doesn't."""
+def _pipeline_batch_size(data: Any) -> int | None:
+    """What a tf.data pipeline was batched by; None where it can't be told."""
     spec = getattr(data, "element_spec", None)
     while isinstance(spec, (tuple, list, dict)) and spec:
         spec = next(iter(spec.values())) if isinstance(spec, dict) else spec[0]
     shape = getattr(spec, "shape", None)
-    return shape[0] if shape is not None and shape.rank else None
+    if shape is not None and shape.rank and shape[0]:
+        return shape[0]
+    # Without drop_remainder the last minibatch may be short, and no shape tells the size.
+    while data is not None:
+        if getattr(data, "_batch_size", None) is not None:
+            return int(data._batch_size)
+        inputs = data._inputs() if hasattr(data, "_inputs") else ()
+        data = inputs[0] if inputs else None
+    return None

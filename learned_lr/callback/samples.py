@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import keras
 import numpy as np
 
 from learned_lr.callback import backends, nested_structures
@@ -39,53 +40,46 @@ def in_words(num_examples: int, batch_size: int, control_interval: int) -> str:
     )
 
 
-def take(data: Any, num_examples: int, seed: int = 0) -> tuple[Any, Any]:
-    """Returns (inputs, targets) of at most `num_examples` examples, as nested numpy arrays.
+def take(data: Any, num_examples: int, seed: int = 0) -> tuple[Any, Any, Any]:
+    """Returns (inputs, targets, weights) of at most `num_examples` examples, as nested numpy arrays.
 
     Args:
-      data: (inputs, targets) or (inputs, targets, weights) of arrays, of which rows are
-        drawn at random; or a tf.data pipeline, a Sequence or PyDataset, or a DataLoader,
-        of which the first examples are taken. Weights are left out.
+      data: what `fit` takes: inputs, or a tuple of these, targets and weights, of which rows are drawn
+        at random; or a tf.data pipeline, a Sequence or PyDataset, or a DataLoader, of which the
+        first examples are taken. Targets and weights are None where there are none.
       num_examples: int >= 1.
       seed: seed of the draw.
 
     Raises:
-      ValueError: if there are no targets, no examples, or values that are not finite.
+      ValueError: if there are no examples, or values that are not finite.
     """
-    if isinstance(data, (tuple, list)) and not hasattr(data, "__next__"):
-        inputs, targets = _pair(data)
-        size = len(nested_structures.leaves(inputs)[0])
+    is_pair = isinstance(data, (tuple, list)) and not hasattr(data, "__next__")
+    if is_pair or isinstance(data, dict) or hasattr(data, "shape"):
+        parts = _parts(data)
+        size = len(nested_structures.leaves(parts)[0])
         rows = np.random.default_rng(seed).permutation(size)[:num_examples]
         rows.sort()
-        inputs, targets = nested_structures.map_structure(
-            lambda a: _array(a)[rows], (inputs, targets)
-        )
+        parts = nested_structures.map_structure(lambda a: _array(a)[rows], parts)
     else:
-        inputs, targets = _first(data, num_examples)
-    if not len(nested_structures.leaves(inputs)[0]):
+        parts = _first(data, num_examples)
+    if not len(nested_structures.leaves(parts)[0]):
         raise ValueError("Expected validation data with examples, found none.")
-    for name, part in (("inputs", inputs), ("targets", targets)):
+    for name, part in zip(("inputs", "targets", "weights"), parts):
         for array in nested_structures.leaves(part):
             if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
                 raise ValueError(
                     f"Expected finite validation {name}, found NaN or infinity in them."
                 )
-    return inputs, targets
+    return parts
 
 
-def _pair(batch: Any) -> tuple[Any, Any]:
-    has_parts = isinstance(batch, (tuple, list))
-    if not has_parts:
-        raise ValueError(
-            "Expected validation data (inputs, targets), found inputs alone: give the callback "
-            "validation_data=(inputs, targets) of its own."
-        )
-    if len(batch) not in (2, 3):
+def _parts(batch: Any) -> tuple[Any, Any, Any]:
+    if isinstance(batch, (tuple, list)) and not 1 <= len(batch) <= 3:
         raise ValueError(
             "Expected validation data (inputs, targets) or (inputs, targets, weights), "
             f"found {len(batch)} parts."
         )
-    return batch[0], batch[1]
+    return keras.utils.unpack_x_y_sample_weight(batch)
 
 
 def _first(data: Any, num_examples: int) -> Any:
@@ -96,8 +90,8 @@ def _first(data: Any, num_examples: int) -> Any:
         )
     parts, found = [], 0
     for batch in _batches(data):
-        parts.append(nested_structures.map_structure(_array, tuple(_pair(batch))))
-        found += len(nested_structures.leaves(parts[-1][0])[0])
+        parts.append(nested_structures.map_structure(_array, _parts(batch)))
+        found += len(nested_structures.leaves(parts[-1])[0])
         if found >= num_examples:
             break
     if not parts:
@@ -113,6 +107,8 @@ def _batches(data: Any) -> Iterator[Any]:
 
 def _concatenate(parts: list[Any], num_examples: int) -> Any:
     first = parts[0]
+    if first is None:
+        return None
     if isinstance(first, dict):
         return {
             name: _concatenate([p[name] for p in parts], num_examples) for name in first
@@ -131,5 +127,6 @@ def _concatenate(parts: list[Any], num_examples: int) -> Any:
 
 def _array(value: Any) -> Any:
     if hasattr(value, "to_numpy"):  # pandas.
-        return value.to_numpy()
+        array = value.to_numpy()
+        return array[:, None] if array.ndim == 1 else array  # As Keras does.
     return backends.to_numpy(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import numpy as np
 from learned_lr.control import base_schedules, loop_state, rate_bounds
 from learned_lr.control.checks import check_count
 from learned_lr.control.controller import Controller
+from learned_lr.control.loss_logarithms import NoLogarithm, check_finite
 from learned_lr.control.measurements import MeasurementBuilder
 from learned_lr.control.observations import Measurement, ObservationBuilder
 from learned_lr.control.rate_table import RateTable
@@ -99,6 +99,7 @@ class ControlLoop:
         self.initial_learning_rate = self.level = float(rate)
         self._max_level = self.scaling.max_learning_rate
         self._num_brakes = 0
+        self._no_logarithm = NoLogarithm(spec.base_schedule is not None)
         self.set_length(num_training_steps, control_interval)
         self.training_step: int | None = None
         self._measurements = MeasurementBuilder(spec.observation.features)
@@ -179,12 +180,7 @@ class ControlLoop:
         if training_step is None:
             last = self.training_step
             training_step = 0 if last is None else last + self.control_interval
-        for name, loss in (("train", train_loss), ("validation", validation_loss)):
-            if not math.isfinite(loss):
-                raise ValueError(
-                    f"Expected a finite {name} loss, found {loss!r} at training step "
-                    f"{training_step}. Restore earlier weights and call brake()."
-                )
+        check_finite(train_loss, validation_loss, training_step)
         measurement = self._measurements.build(
             train_loss, validation_loss, predictions, final_kernel
         )
@@ -203,18 +199,26 @@ class ControlLoop:
             self._builder.start(measurement, self.level)
         self.training_step = training_step
         if not is_first or spec.act_before_first_interval:
-            progress = min(training_step / self.num_training_steps, 1.0)
-            observation = self._builder.build(
-                measurement, self.level, progress, self.num_training_steps
-            )
-            self._adapt_normalizer(observation)
-            action, self._state = self.controller.act(observation, self._state)
+            action = self._action(measurement, training_step)
             self.level = self.scaling.next_learning_rate(self.level, action)
             self.scaling = rate_bounds.lifted(
                 self.scaling, self._max_level, self._num_brakes
             )
         self._rows.append((training_step, self.level, self.num_training_steps))
         return self.learning_rate
+
+    def _action(self, measurement: Measurement, step: int) -> float:
+        """What the controller wants; 0, which keeps the level, where a loss has no logarithm."""
+        has_logarithms = self._builder.has_logarithms(measurement)
+        length = self.num_training_steps
+        progress = min(step / length, 1.0)
+        observation = self._builder.build(measurement, self.level, progress, length)
+        if not has_logarithms:
+            self._no_logarithm.warn(*measurement[:2], step)
+            return 0.0
+        self._adapt_normalizer(observation)
+        action, self._state = self.controller.act(observation, self._state)
+        return action
 
     def brake(self, training_step: int | None = None) -> float:
         """Cuts the rate after an explosion and returns it: a tenth, and at first no more than a fifth of what exploded.

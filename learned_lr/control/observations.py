@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from learned_lr.control.checks import check_number, check_positive
+from learned_lr.control.loss_logarithms import LOG_FLOOR, log, log_ratio
 
 # The seven features of the paper (section 2.2), in its order.
 FEATURES = (
@@ -31,8 +32,6 @@ OPTIONAL_FEATURES = (
 )
 TRANSFORMS = ("raw", "log", "relative")
 
-# Below these values a logarithm says nothing: losses and variances of probabilities are noise there.
-_LOG_FLOOR = 1e-6
 # Bounds of the raw features whose range is not known from elsewhere; larger values are clipped.
 _MAX_PREDICTION_VARIANCE = 1e4
 _MAX_KERNEL_MEAN = 1e2
@@ -162,7 +161,7 @@ class ObservationSpec:
             return (-_MAX_LOG_RATIO, _MAX_LOG_RATIO)
         if name == "final_kernel_mean":
             return raw
-        floor = self.min_learning_rate if name == "learning_rate" else _LOG_FLOOR
+        floor = self.min_learning_rate if name == "learning_rate" else LOG_FLOOR
         return (math.log(floor), math.log(raw[1]))
 
 
@@ -230,6 +229,14 @@ class ObservationBuilder:
         )
         return np.clip(row, self._minimum, self._maximum).astype(np.float32)
 
+    def has_logarithms(self, measurement: Measurement) -> bool:
+        """Whether all losses are above 0: the latest ones, and those that features compare them with."""
+        if self._first is None or self._latest is None:
+            return False
+        reference, latest = self._first.validation_loss, self._latest
+        others = reference, latest.train_loss, latest.validation_loss, self._best_loss
+        return min(measurement.train_loss, measurement.validation_loss, *others) > 0
+
     def state(self) -> np.ndarray:
         """Returns what is kept of the measurements, float64: nothing before `start`."""
         if self._first is None or self._latest is None:
@@ -259,11 +266,11 @@ class ObservationBuilder:
             return math.log(num_training_steps)
         if name == "validation_loss_rise":
             best = min(self._best_loss, measurement.validation_loss)
-            return _log_ratio(measurement.validation_loss, best)
+            return log_ratio(measurement.validation_loss, best)
         if name == "generalization_gap":
-            return _log_ratio(measurement.validation_loss, measurement.train_loss)
+            return log_ratio(measurement.validation_loss, measurement.train_loss)
         loss = name.removesuffix("_trend")
-        return _log_ratio(getattr(measurement, loss), getattr(latest, loss))
+        return log_ratio(getattr(measurement, loss), getattr(latest, loss))
 
     def _transformed(self, name: str, value: float, first: Measurement) -> float:
         transform = self.spec.transform
@@ -272,27 +279,16 @@ class ObservationBuilder:
         if transform == "relative":
             if name == "learning_rate":
                 floor = self.spec.min_learning_rate
-                return _log_ratio(value, self._initial_learning_rate, floor)
+                return log_ratio(value, self._initial_learning_rate, floor)
             if name.endswith("loss"):
-                return _log_ratio(value, first.validation_loss)
+                return log_ratio(value, first.validation_loss)
             if name == "final_kernel_variance":
-                return _log_ratio(value, first.final_kernel_variance)
+                return log_ratio(value, first.final_kernel_variance)
             if name == "final_kernel_mean":
                 # In units of the kernel's standard deviation at the start.
-                deviation = math.sqrt(max(first.final_kernel_variance, _LOG_FLOOR))
+                deviation = math.sqrt(max(first.final_kernel_variance, LOG_FLOOR))
                 return (value - first.final_kernel_mean) / deviation
         if name == "final_kernel_mean":
             return value
-        floor = self.spec.min_learning_rate if name == "learning_rate" else _LOG_FLOOR
-        return _log(value, floor)
-
-
-def _log(value: float, floor: float) -> float:
-    """log(value), held above the floor; NaN and infinity pass through."""
-    return value if math.isnan(value) else math.log(max(value, floor))
-
-
-def _log_ratio(value: float, reference: float, floor: float = _LOG_FLOOR) -> float:
-    """log(value / reference), with both held above the floor; NaN and infinity pass through."""
-    floor = min(floor, abs(reference)) or floor
-    return _log(value, floor) - _log(reference, floor)
+        floor = self.spec.min_learning_rate if name == "learning_rate" else LOG_FLOOR
+        return log(value, floor)

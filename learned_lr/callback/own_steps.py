@@ -1,0 +1,155 @@
+"""A model's `test_step`, run in the middle of its training without a trace, and what its steps log as loss."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from learned_lr.callback import backends, nested_structures
+
+# Float32 sums of the same numbers in another order differ by less.
+_SAME = 1e-5
+
+
+def is_own(model: keras.Model, name: str) -> bool:
+    """Whether a method of a model (`train_step`, `test_step`, `compute_loss`) is the user's, not Keras'."""
+    return not getattr(model, name).__module__.startswith("keras.")
+
+
+def is_running_mean(model: keras.Model, loss: float) -> bool:
+    """Whether a logged loss is what one of the model's metrics has as its mean since they were reset.
+
+    Args:
+      model: a model whose variables are up to date.
+      loss: float, the loss in the latest log.
+    """
+    means = (m for m in model.metrics if isinstance(m, keras.metrics.Mean))
+    found = [float(backends.to_numpy(m.result())) for m in means]
+    return any(math.isclose(mean, loss, rel_tol=_SAME) for mean in found)
+
+
+class EvaluationStep:
+    """The loss that `evaluate` finds, by the model's own `test_step`; `put_back` is for what that leaves in the metrics."""
+
+    def __init__(self, model: keras.Model):
+        """Takes a compiled model; nothing is traced yet."""
+        self._model = model
+        self._is_built = False
+        self._step = self._make_step()
+
+    def mean_loss(self, batches: Sequence[tuple[int, Any]]) -> float:
+        """Returns the mean loss of minibatches.
+
+        That is the loss in the log of the last one, a running mean, as in `evaluate`. Where a `test_step` of the user's
+        logs the loss of each minibatch alone, of which `evaluate` shows the last, it is the mean over all examples.
+
+        Args:
+          batches: (number of examples, data as `test_step` takes them) of each.
+
+        Raises:
+          ValueError: if `test_step` logs no loss.
+        """
+        model = self._model
+        model.reset_metrics()
+        logged = [self._step(data) for _, data in batches]
+        losses = [float(backends.to_numpy(self._loss(logs))) for logs in logged]
+        if not is_own(model, "test_step") or is_running_mean(model, losses[-1]):
+            return losses[-1]
+        sizes = [size for size, _ in batches]
+        return float(np.average(losses, weights=sizes))
+
+    def _loss(self, logs: Any) -> Any:
+        if isinstance(logs, dict) and "loss" in logs:
+            return logs["loss"]
+        found = sorted(logs) if isinstance(logs, dict) else type(logs).__name__
+        way_out = "return it under this name, or give the callback loss=, a function of (targets, predictions)"
+        if not is_own(self._model, "test_step"):  # In Keras 2, where compute_loss logs.
+            way_out = "update a keras.metrics.Mean(name='loss') in compute_loss"
+        raise ValueError(
+            f"Expected test_step of {type(self._model).__name__} to return its 'loss', found {found}: {way_out}."
+        )
+
+    def _make_step(self) -> Callable[[Any], Any]:
+        model = self._model
+        if backends.name() == "jax":
+            return self._make_jax_step()
+        if backends.name() == "torch":
+            return self._torch_step
+        import tensorflow as tf
+
+        def step(data: Any) -> Any:
+            return model.test_step(data)
+
+        # reduce_retracing would give up static shapes, which some models need.
+        return step if model.run_eagerly else tf.function(step)
+
+    def _torch_step(self, data: Any) -> Any:
+        import torch
+
+        model = self._model
+        was_training = model.training
+        model.eval()
+        try:
+            with torch.no_grad():
+                # Keras multiplies weights by a mask in place.
+                return model.test_step(nested_structures.map_structure(_copy, data))
+        finally:
+            model.train(was_training)
+
+    def _make_jax_step(self) -> Callable[[Any], Any]:
+        import jax
+
+        model = self._model
+        test_step = model.test_step if model.run_eagerly else jax.jit(model.test_step)
+
+        def step(data: Any) -> Any:
+            if not self._is_built:
+                # What `fit` does first; a loop of the user's own may not have.
+                model._symbolic_build(data_batch=data)
+                self._is_built = True
+            metrics = [v for m in model.metrics for v in m.variables]
+            values = [
+                [v.value for v in variables]
+                for variables in (
+                    model.trainable_variables,
+                    model.non_trainable_variables,
+                    metrics,
+                )
+            ]
+            logs, (_, _, values) = test_step(tuple(values), data)
+            for variable, value in zip(metrics, values):
+                variable.assign(value)
+            return logs
+
+        return step
+
+
+def _copy(tensor: Any) -> Any:
+    return tensor.clone()
+
+
+@contextlib.contextmanager
+def put_back(model: keras.Model) -> Iterator[None]:
+    """Lets metrics, and the seeds of layers that draw random numbers, have their values again at the end.
+
+    Metrics that were not made yet begin at their first value. In Keras 2 seeds are no variables, and stay out of this.
+    """
+    kept = [(v, np.array(backends.to_numpy(v))) for v in _states(model)]
+    try:
+        yield
+    finally:
+        model.reset_metrics()
+        for variable, value in kept:
+            variable.assign(value)
+
+
+def _states(model: keras.Model) -> list[Any]:
+    """The variables of metrics and, in Keras 3, of generators of seeds."""
+    weights = {id(v) for v in model.weights}
+    seeds = [v for v in model.non_trainable_variables if id(v) not in weights]
+    return [*(v for m in model.metrics for v in m.variables), *seeds]
