@@ -4,7 +4,8 @@
 
 Every program runs as its reader would run it, in a process of its own with one TensorFlow thread,
 on three fixed seeds: once as it is, once with `--plain`. Killed and started again, it goes on:
-`examples.csv` has a row a run.
+`examples.csv` has a row a run. With another default controller the runs with the callback are made
+anew; the rows of the one before stay.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import time
 
+from learned_lr.control import pretrained
 from learned_lr.execution.csv_tables import CsvTable
 from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
@@ -36,7 +38,8 @@ EXAMPLES = (
     "attention_mil",
     "custom_train_step",
 )
-PLAIN, LEARNED = "plain", "learned"
+# A run with the callback is named after the controller that is the package's default.
+PLAIN, LEARNED = "plain", pretrained.DEFAULT
 # What programs print of their test data, and whether more is better.
 FIGURES = {
     "loss": False,

@@ -78,12 +78,12 @@ def test_toy_run_resumes(tmp_path, monkeypatch, capsys):
     arguments = [f"--out_dir={tmp_path}", "--epochs=2", "--num_workers=0"]
     arguments.append("--examples=custom_train_step")
     examples.main(arguments)
-    assert "2/2 custom_train_step, learned, 0" in capsys.readouterr().out
+    assert f"2/2 custom_train_step, {examples.LEARNED}, 0" in capsys.readouterr().out
     content = (tmp_path / "examples.csv").read_bytes()
     examples.main(arguments)
     assert (tmp_path / "examples.csv").read_bytes() == content
     rows = list(csv.DictReader(content.decode().splitlines()))
-    assert [row["method"] for row in rows] == ["plain", "learned"]
+    assert [row["method"] for row in rows] == ["plain", examples.LEARNED]
     assert float(rows[0]["loss"]) != float(rows[1]["loss"])
     table = (tmp_path / "table.md").read_text(encoding="utf-8")
     assert table.count("| custom_train_step | ") == 2
