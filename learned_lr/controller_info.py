@@ -22,10 +22,7 @@ def describe(controller: Controller) -> str:
     base, sgd = spec.base_schedule, spec.initial_sgd_learning_rate
     scaled = "the learning rate"
     if base is not None:
-        scaled = (
-            f"a warm-up of {base.warmup_fraction:g} of the run and a cosine to "
-            f"{base.final_fraction:g}"
-        )
+        scaled = base.describe()
     start = f"{spec.initial_learning_rate:g}"
     if sgd is not None:
         start += f" ({sgd:g} with SGD)"

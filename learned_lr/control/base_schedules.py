@@ -15,31 +15,46 @@ import numpy as np
 from learned_lr.control.checks import check_number, check_positive
 from learned_lr.control.rate_table import RateTable
 
+DECAYS = ("cosine", "linear")
+
 
 @dataclasses.dataclass(frozen=True)
 class BaseSchedule:
-    """Linear warm-up to 1, then half a cosine down to nearly 0 at the last step (Loshchilov & Hutter, 2017).
+    """Linear warm-up to 1, a hold, then a fall to nearly 0 at the last step.
 
-    multiplier(s) = (s + 1) / W for s < W, with W = max(1, round(warmup_fraction * N)) of N steps, then
-    multiplier(s) = f + (1 - f) * (1 + cos(pi * (s - W + 1) / (N - W))) / 2 with f = final_fraction
+    multiplier(s) = (s + 1) / W for s < W, with W = max(1, round(warmup_fraction * N)) of N steps;
+    1 for s < W + H, with H = round(hold_fraction * N); then
+    multiplier(s) = f + (1 - f) * g((s - W - H + 1) / (N - W - H)) with f = final_fraction, and
+    g(x) = (1 + cos(pi * x)) / 2 (Loshchilov & Hutter, 2017) or 1 - x (a trapezoid: Haegele et al., 2024, arXiv:2405.18392)
 
     Attributes:
       warmup_fraction: float in [0, 1), the part of the run that warm-up takes.
       final_fraction: float in (0, 1], the multiplier of the last step.
+      hold_fraction: float in [0, 1 - warmup_fraction), the part of the run between warm-up and fall.
+      decay: 'cosine' or 'linear', the shape of the fall.
     """
 
     warmup_fraction: float = 0.05
     final_fraction: float = 1e-3
+    hold_fraction: float = 0.0
+    decay: str = "cosine"
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            check_number(field.name, getattr(self, field.name))
+        for name in ("warmup_fraction", "final_fraction", "hold_fraction"):
+            check_number(name, getattr(self, name))
         if not 0 <= self.warmup_fraction < 1 or not 0 < self.final_fraction <= 1:
             raise ValueError(
                 "Expected warmup_fraction in [0, 1) and final_fraction in (0, 1], found "
                 f"{self.warmup_fraction!r} and {self.final_fraction!r}."
             )
         check_positive("final_fraction", self.final_fraction)
+        if not 0 <= self.hold_fraction < 1 - self.warmup_fraction:
+            raise ValueError(
+                "Expected hold_fraction >= 0 that leaves a part of the run beside warmup_fraction = "
+                f"{self.warmup_fraction!r}, found {self.hold_fraction!r}."
+            )
+        if self.decay not in DECAYS:
+            raise ValueError(f"Expected decay out of {DECAYS}, found {self.decay!r}.")
 
     def multiplier(self, step: int, num_steps: int) -> float:
         """Returns the multiplier of a training step, in (0, 1].
@@ -48,21 +63,36 @@ class BaseSchedule:
           step: int >= 0; what comes after the last step has the multiplier of that.
           num_steps: int > 0, training steps of the run.
         """
-        warmup = self._num_warmup_steps(num_steps)
+        warmup, fall = self._warmup_and_fall(num_steps)
         if step < warmup:
             return (step + 1) / warmup
-        done = min((step - warmup + 1) / max(num_steps - warmup, 1), 1.0)
-        final = self.final_fraction
-        return final + (1 - final) * (1 + math.cos(math.pi * done)) / 2
+        if step < fall:
+            return 1.0
+        done = min((step - fall + 1) / max(num_steps - fall, 1), 1.0)
+        left = (
+            1 - done if self.decay == "linear" else (1 + math.cos(math.pi * done)) / 2
+        )
+        return self.final_fraction + (1 - self.final_fraction) * left
 
     def largest_from(self, step: int, num_steps: int) -> float:
         """Returns the largest multiplier of all steps from this one on."""
-        if step < self._num_warmup_steps(num_steps):
+        if step < self._warmup_and_fall(num_steps)[0]:
             return 1.0
         return self.multiplier(step, num_steps)
 
-    def _num_warmup_steps(self, num_steps: int) -> int:
-        return max(1, round(self.warmup_fraction * num_steps))
+    def describe(self) -> str:
+        """Returns it in words."""
+        hold = f", a hold of {self.hold_fraction:g}" if self.hold_fraction else ""
+        fall = {"cosine": "a cosine", "linear": "a straight line"}[self.decay]
+        return (
+            f"a warm-up of {self.warmup_fraction:g} of the run{hold} and {fall} to "
+            f"{self.final_fraction:g}"
+        )
+
+    def _warmup_and_fall(self, num_steps: int) -> tuple[int, int]:
+        """The number of steps of warm-up, and the first step of the fall."""
+        warmup = max(1, round(self.warmup_fraction * num_steps))
+        return warmup, warmup + round(self.hold_fraction * num_steps)
 
 
 def rate_at(

@@ -26,6 +26,9 @@ _MAX_WEIGHT = 1e12
 _FOLDER_ENTRIES = ("format_version", "weights_sha256")
 # Entries that controllers of earlier versions lack, which then have their default.
 _LATER_ENTRIES = ("base_schedule", "initial_sgd_learning_rate")
+# Those that base schedules of earlier versions have, and what they were without being told.
+_EARLIER_BASE_ENTRIES = {"warmup_fraction", "final_fraction"}
+_EARLIER_BASE = {"hold_fraction": 0.0, "decay": "cosine"}
 
 
 class ControllerError(ValueError):
@@ -219,6 +222,9 @@ def spec_from_document(document: Mapping[str, Any]) -> ControllerSpec:
     values = {
         name: value for name, value in document.items() if name not in _FOLDER_ENTRIES
     }
+    base = values.get("base_schedule")
+    if isinstance(base, dict) and set(base) == _EARLIER_BASE_ENTRIES:
+        values["base_schedule"] = {**base, **_EARLIER_BASE}
     try:
         for name, section in (
             ("observation", ObservationSpec),

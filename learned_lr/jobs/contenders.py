@@ -45,6 +45,7 @@ def check(
     multipliers: Sequence[float],
     training: Mapping[str, Any],
     judged: Mapping[str, Any],
+    other_bases: Sequence[BaseSchedule] = (),
 ) -> None:
     """Refuses what `Contenders` can't do, before anything is written.
 
@@ -56,7 +57,12 @@ def check(
     unknown = [rival for rival in rivals if rival not in RIVALS]
     if unknown:
         raise ValueError(f"Expected judge.rivals out of {RIVALS}, found {unknown}.")
-    names = [TUNED, *rivals, *schedules]
+    if other_bases and CALIBRATED_PER_OPTIMIZER not in rivals:
+        raise ValueError(
+            f"Expected {CALIBRATED_PER_OPTIMIZER!r} in judge.rivals beside judge.other_bases, whose "
+            f"peaks they have, found {tuple(rivals)}."
+        )
+    names = [TUNED, *rivals, *map(_other_base, other_bases), *schedules]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or len(names) == 1:
         raise ValueError(
@@ -100,6 +106,7 @@ class Contenders:
         rivals: Sequence[str],
         schedules: Schedules,
         multipliers: Sequence[float],
+        other_bases: Sequence[BaseSchedule] = (),
     ):
         """Calibrates the rivals that need it.
 
@@ -110,10 +117,11 @@ class Contenders:
           rivals: names out of `RIVALS`.
           schedules: the other contenders by name.
           multipliers: floats > 0, every contender but the mark is run at each.
+          other_bases: run at the peaks that are calibrated per optimizer.
         """
         self._references, self._base = references, base
         self._rivals, self._schedules = tuple(rivals), schedules
-        self._multipliers = tuple(multipliers)
+        self._multipliers, self._other_bases = tuple(multipliers), tuple(other_bases)
         self._peak, self._peaks = None, {}
         if CALIBRATED in rivals:
             self._peak = references.calibrated_peak(training)
@@ -135,7 +143,11 @@ class Contenders:
         tuned = BaseAtPeak(self._references.peak(name), self._base)
         found = [Contender(TUNED, 1.0, tuned)]
         rivals = {rival: self._rival(rival, task) for rival in self._rivals}
-        for contender, schedule in {**rivals, **self._schedules}.items():
+        others = {
+            _other_base(base): BaseAtPeak(self._peaks[_is_sgd(task)], base)
+            for base in self._other_bases
+        }
+        for contender, schedule in {**rivals, **others, **self._schedules}.items():
             for multiplier in self._multipliers:
                 # As it is, so that equal schedules are seen to be equal.
                 is_plain = multiplier == 1
@@ -152,6 +164,10 @@ class Contenders:
         if rival == OPTIMIZER_DEFAULT:
             return Constant(rate)
         return ReduceOnPlateau(rate, patience=_PATIENCE)
+
+
+def _other_base(base):
+    return f"{CALIBRATED_PER_OPTIMIZER}, {base.describe()}"
 
 
 def _is_sgd(task):

@@ -59,6 +59,7 @@ def imitate(
     )
     environment_config = gin.get_configurable(environment.EnvironmentConfig)()
     config = gin.get_configurable(imitation.ImitationConfig)()
+    tuned = configured.base_schedule()
     workers_config = configured.workers()
     if environment_config.transform != "relative":
         raise ValueError(
@@ -88,6 +89,7 @@ def imitate(
         found,
         environment_config,
         config,
+        tuned,
         family.max_multiplier,
         num_episodes_per_task,
         seed,

@@ -8,6 +8,7 @@ import numpy as np
 import tqdm
 
 from learned_lr.agents import imitation
+from learned_lr.control.base_schedules import BaseSchedule
 from learned_lr.control.controller import Controller
 from learned_lr.execution import cache, seeds
 from learned_lr.execution.csv_tables import CsvTable
@@ -33,6 +34,23 @@ ROUND_COLUMNS = (
 SUMMARY = "imitation.md"
 
 
+def teacher_levels(peak: float, task, base_schedule, tuned: BaseSchedule):
+    """Returns the level that leads to the tuned schedule at each decision; one alone if it is the same at all.
+
+    Args:
+      peak: float > 0, of the task's tuned schedule.
+      task: a task.
+      base_schedule: what the controller scales. None for the rate itself, which then has to be
+        the tuned schedule's in the middle of each interval.
+      tuned: the schedule that the references tuned.
+    """
+    if base_schedule is not None:
+        return (peak,)
+    interval, num_steps = task.trainee_steps_per_action, task.num_trainee_steps
+    middles = range(interval // 2, num_steps, interval)
+    return tuple(peak * tuned.multiplier(step, num_steps) for step in middles)
+
+
 class Rounds:
     """The state of one imitation between rounds."""
 
@@ -44,14 +62,16 @@ class Rounds:
         references: regrets.References,
         environment_config,
         config: imitation.ImitationConfig,
+        tuned: BaseSchedule,
         max_multiplier: float,
         num_episodes: int,
         seed: int,
     ):
-        """Takes training and selection tasks by name; the references have both."""
+        """Takes training and selection tasks by name; the references have both, by tuning `tuned`."""
         self._run, self._references, self._seed = run, references, seed
         self._training, self._selection = training, selection
         self._environment_config, self._config = environment_config, config
+        self._tuned = tuned
         self._max_multiplier, self._num_episodes = max_multiplier, num_episodes
         self._labelled: dict[str, list[imitation.LabelledEpisodes]] = {}
         self._episodes: list[dict] = []
@@ -112,7 +132,12 @@ class Rounds:
                     self._training[name],
                     self._environment_config,
                     self._config.action_deviation,
-                    (self._references.peak(name),),
+                    teacher_levels(
+                        self._references.peak(name),
+                        self._training[name],
+                        self._environment_config.base_schedule,
+                        self._tuned,
+                    ),
                     runs_of_task,
                 )
                 for name, runs_of_task in zip(drawn, runs)

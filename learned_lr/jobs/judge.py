@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import tqdm
 
 import gin
+from learned_lr.control.base_schedules import BaseSchedule
 from learned_lr.execution import cache, configured, seeds
 from learned_lr.execution.csv_tables import CsvTable
 from learned_lr.execution.run_directory import RunDirectory, RunDirectoryError
@@ -37,6 +38,7 @@ def judge(
     seed: int = 0,
     multipliers: Sequence[float] = (1.0,),
     against: str | None = contenders.CALIBRATED_PER_OPTIMIZER,
+    other_bases: Sequence[BaseSchedule] = (),
 ) -> str:
     """Runs contenders on every task of a split and says how far each is behind the tuned schedule.
 
@@ -65,6 +67,8 @@ def judge(
         aren't told.
       against: the contender whose regrets are subtracted from those of all others, at the
         same multiplier and seed; None for no such table.
+      other_bases: gin references to base schedules of other shapes, each run at the peaks that
+        are calibrated per optimizer: what a controller's base is worth without its decisions.
 
     Returns:
       The regrets as Markdown tables.
@@ -82,7 +86,7 @@ def judge(
             f"{len(training)} and {len(judged)}."
         )
     others = schedule_families.collect(schedules, run.root_dir) if schedules else {}
-    contenders.check(rivals, others, multipliers, training, judged)
+    contenders.check(rivals, others, multipliers, training, judged, other_bases)
     if against not in (None, *rivals, *others):
         raise ValueError(
             f"Expected judge.against out of {[*rivals, *others]} or None, found {against!r}."
@@ -93,7 +97,9 @@ def judge(
     _keep_schedules(run, others)
     if run.is_finished:
         return run.finished_message(judgement.SUMMARY)
-    compared = contenders.Contenders(found, training, base, rivals, others, multipliers)
+    compared = contenders.Contenders(
+        found, training, base, rivals, others, multipliers, other_bases
+    )
     by_task = {name: compared.of_task(name, task) for name, task in judged.items()}
     names = list(judged)
     unique = {name: _unique([c.schedule for c in by_task[name]]) for name in names}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,37 @@ def test_short_runs(warmup, final, num_steps, expected):
     base = BaseSchedule(warmup, final)
     found = [base.multiplier(step, num_steps) for step in range(num_steps)]
     np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_a_trapezoid_by_hand():
+    base = BaseSchedule(0.2, 0.1, hold_fraction=0.3, decay="linear")
+    found = [base.multiplier(step, 10) for step in range(12)]
+    expected = [0.5, 1, 1, 1, 1, 0.82, 0.64, 0.46, 0.28, 0.1, 0.1, 0.1]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    largest = [base.largest_from(step, 10) for step in range(10)]
+    np.testing.assert_allclose(largest, [1.0, *expected[1:10]], rtol=1e-12)
+    cosine = BaseSchedule(0.2, 0.1, hold_fraction=0.3)
+    fall = [cosine.multiplier(step, 10) for step in range(4, 10)]
+    np.testing.assert_allclose(
+        fall, 0.1 + 0.45 * (1 + np.cos(np.pi * np.arange(6) / 5)), rtol=1e-12
+    )
+    assert base.describe() == (
+        "a warm-up of 0.2 of the run, a hold of 0.3 and a straight line to 0.1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"hold_fraction": -0.1}, "hold_fraction >= 0 .* found -0.1"),
+        ({"hold_fraction": 0.95}, "beside warmup_fraction = 0.05, found 0.95"),
+        ({"hold_fraction": "0.1"}, "hold_fraction to be a finite number"),
+        ({"decay": "exponential"}, "decay out of .* found 'exponential'"),
+    ],
+)
+def test_a_trapezoid_that_is_none_is_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        BaseSchedule(**fields)
 
 
 @pytest.mark.parametrize(("warmup", "final"), [(-0.1, 0.1), (1.0, 0.1), (0.1, 0.0)])
@@ -201,6 +234,16 @@ def test_an_earlier_spec_lacks_what_came_later(tmp_path, entry):
     assert f'  "{entry}": null,\n' in text
     path.write_text(text.replace(f'  "{entry}": null,\n', ""))
     assert Controller.load(str(tmp_path)).spec == _controller(None).spec
+
+
+def test_an_earlier_base_schedule_is_a_cosine_without_a_hold(tmp_path):
+    _controller(BASE).save(str(tmp_path))
+    path = tmp_path / "spec.json"
+    document = json.loads(path.read_text())
+    for entry, value in (("hold_fraction", 0.0), ("decay", "cosine")):
+        assert document["base_schedule"].pop(entry) == value
+    path.write_text(json.dumps(document))
+    assert Controller.load(str(tmp_path)).spec.base_schedule == BASE
 
 
 def test_a_base_schedule_that_is_none_is_refused_on_loading(tmp_path):

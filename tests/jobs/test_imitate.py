@@ -14,6 +14,7 @@ from killed_writes import run_killed_at_writes
 from learned_lr.agents import imitation
 from learned_lr.control.base_schedules import BaseSchedule
 from learned_lr.control.controller import Controller
+from learned_lr.jobs.imitation_rounds import teacher_levels
 from learned_lr.trainees import families
 from learned_lr.trainees.adaptive_schedules import Learned
 from learned_lr.trainees.episode import run_episode
@@ -144,6 +145,35 @@ def test_first_round_follows_the_base_and_later_ones_the_fit(finished):
         levels = 0.1 * 2.0 ** np.cumsum([0, *np.clip(actions, -1, 1)])[:-1]
         expected = np.clip(np.log2(1.0 / (multiplier * levels)), -1, 1)
         np.testing.assert_allclose(items.teacher_actions[0], expected, rtol=1e-5)
+
+
+def test_without_a_base_the_teacher_leads_to_the_tuned_rates():
+    task = QuadraticTask(TRAINING[0], 20, 4, 4, 0.1)
+    tuned = BaseSchedule(warmup_fraction=0.5)
+    assert teacher_levels(0.3, task, tuned, tuned) == (0.3,)
+    levels = teacher_levels(0.3, task, None, tuned)
+    # Five intervals of four steps; the middle of the third is the second step after ten of warm-up.
+    assert levels[:2] == pytest.approx([0.3 * 3 / 10, 0.3 * 7 / 10])
+    fall = 0.999 * (1 + np.cos(np.pi * np.array([1, 5, 9]) / 10)) / 2
+    assert levels[2:] == pytest.approx(0.3 * (0.001 + fall))
+
+
+def test_without_a_base_the_labels_lead_there(launch_job, tmp_path):
+    bindings = ("environment.base_schedule = None", "imitate.num_rounds = 1")
+    assert _run(launch_job, tmp_path, *bindings) == 0
+    path = _path(tmp_path)
+    assert Controller.load(str(path / "controller")).spec.base_schedule is None
+    file = path / f"episodes/round_01_{TRAINING[0]}.npz"
+    items = imitation.LabelledEpisodes.from_bytes(file.read_bytes())
+    task = QuadraticTask(TRAINING[0], 20, 4, 4, 0.1)
+    targets = teacher_levels(1.0, task, None, BaseSchedule())
+    multiplier = families.draw_multiplier(4.0, 0)
+    expected = [
+        imitation.teacher_action(target / multiplier, level, 2.0)
+        for target, level in zip(targets, items.levels[0].tolist())
+    ]
+    assert items.teacher_actions[0] == pytest.approx(expected)
+    assert len(set(expected)) > 1
 
 
 def _spec(path):

@@ -14,10 +14,9 @@ from killed_writes import run_killed_at_writes
 
 from learned_lr.agents import imitation
 from learned_lr.control.actions import LearningRateScaling
-from learned_lr.control.base_schedules import BaseSchedule
 from learned_lr.control.controller_spec import ControllerSpec
 from learned_lr.control.observations import ObservationSpec
-from learned_lr.jobs import contenders, regrets
+from learned_lr.jobs import contenders
 from learned_lr.report import statistics
 from learned_lr.trainees import episode_groups
 from learned_lr.trainees.adaptive_schedules import ReduceOnPlateau
@@ -384,6 +383,14 @@ def test_a_finished_run_is_not_run_again(
             "schedules that return rates beside judge.multipliers = (2.0,), found 'hyp",
         ),
         (["judge.against = 'best'"], "or None, found 'best'"),
+        (
+            [
+                "judge.rivals = ('calibrated',)",
+                "judge.against = 'calibrated'",
+                "judge.other_bases = [@base_schedule()]",
+            ],
+            "in judge.rivals beside judge.other_bases",
+        ),
         (["judge.references = 'nowhere'"], "python -m learned_lr.references"),
     ],
 )
@@ -398,55 +405,3 @@ def test_tasks_without_a_reference_are_named(launch_job, tmp_path, capsys):
     references = {name: REFERENCES[name] for name in [*TRAINING, HELD_OUT[0]]}
     assert _run(launch_job, tmp_path, references=references) == 1
     assert f"found none for 1: {HELD_OUT[1]}." in capsys.readouterr().err
-
-
-# Tasks with optimizers, which toys have none of. Nothing is trained.
-ADAM, SGD = (
-    [
-        f"digits-mlp-{optimizer}-b64-s100",
-        f"digits-cnn-{optimizer}-b64-s100",
-    ]
-    for optimizer in ("adam", "sgd")
-)
-
-
-def _contenders(training, rivals=contenders.RIVALS):
-    at_low, at_high = {"0.01": 0.1, "0.1": 0.9}, {"0.01": 0.9, "0.1": 0.1}
-    by_task = {
-        name: {
-            "peak": 0.5,
-            "best_loss": 0.1,
-            "losses": at_high if name in SGD else at_low,
-        }
-        for name in [*ADAM, *SGD]
-    }
-    tasks = {name: parse(name, 25) for name in training}
-    references = regrets.References(by_task)
-    return contenders.Contenders(references, tasks, BaseSchedule(), rivals, {}, (1.0,))
-
-
-def test_sgd_has_a_peak_and_a_default_of_its_own():
-    found = _contenders([ADAM[0], ADAM[1], SGD[0]])
-    assert found.peaks == {"all": 0.01, "sgd": 0.1, "other optimizers": 0.01}
-    for name, peak, rate in ((ADAM[1], 0.01, 1e-3), (SGD[1], 0.1, 1e-2)):
-        of_task = found.of_task(name, parse(name, 25))
-        assert [contender.name for contender in of_task] == NAMES[:5]
-        assert [contender.schedule for contender in of_task] == [
-            BaseAtPeak(0.5),
-            BaseAtPeak(0.01),
-            BaseAtPeak(peak),
-            Constant(rate),
-            ReduceOnPlateau(rate, patience=5),
-        ]
-
-
-def test_a_kind_of_optimizer_that_no_training_task_has():
-    tasks = {name: parse(name, 25) for name in [*ADAM, *SGD]}
-    adam, sgd = ({name: tasks[name] for name in names} for names in (ADAM, SGD))
-    for training, judged, kind in ((adam, sgd, "SGD"), (sgd, adam, "an optimizer oth")):
-        message = f"with {kind}.* for {next(iter(judged))}, found"
-        with pytest.raises(ValueError, match=message):
-            contenders.check(
-                ("calibrated per optimizer",), {}, (1.0,), training, judged
-            )
-        contenders.check(("calibrated",), {}, (1.0,), training, judged)
