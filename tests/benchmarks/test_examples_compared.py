@@ -46,6 +46,12 @@ def test_table():
     assert _cells(_rows((0.7, 0.7, 0.7), (0.7, 0.7, 0.7)))[5] == "level"
 
 
+def test_what_is_not_finished_has_no_row():
+    rows = _rows((0.7, 0.8, 0.9), (0.7, 0.8))
+    assert examples.table_of(rows, ["forecasting"]).count("\n") == 2
+    assert examples.table_of(rows[:3], ["forecasting"]).count("\n") == 2
+
+
 def test_warnings_that_are_new_are_counted():
     rows = _rows((0.7,) * 3, (0.7,) * 3, warnings=("old\nnew", "old", ""))
     rows[1]["warnings"] = "old"
