@@ -51,6 +51,12 @@ def rows_of(path):
     return [{k: v for k, v in row.items() if k not in TIMINGS} for row in rows]
 
 
+def rounds_of(path):
+    """Returns the rows of a grid's first round and of its final one, without timings."""
+    rows = rows_of(path)
+    return [[r for r in rows if r["round"] == name] for name in ("all", "final")]
+
+
 # What a training run leaves, and a sweep's points.
 TRAINING = (
     "iterations.csv",

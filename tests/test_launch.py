@@ -140,6 +140,8 @@ def test_no_gin_file(error_of):
         ("train", "gin/sweep/digits_cnn.gin", "sweep"),
         ("sweep", "gin/train/digits_cnn.gin", "train"),
         ("references", "gin/imitate/default.gin", "imitate"),
+        # One that includes a grid, and binds the task alone.
+        ("evaluate", "gin/baseline/fashion_mnist_lenet5_cosines.gin", "baseline"),
     ],
 )
 def test_gin_file_of_another_job(launch_job, tmp_path, capsys, job, file, owner):

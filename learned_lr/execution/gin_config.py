@@ -37,14 +37,18 @@ def parse_gin(gin_files: list[str], bindings: list[str]) -> None:
 def job_of(path: str, jobs: tuple[str, ...]) -> str | None:
     """Returns the job that a gin file configures by what it binds; None for a part that any job may have.
 
-    A sweep's file may bind what its points' job takes, too.
+    A sweep's file may bind what its points' job takes, too. One that binds nothing of a job is of
+    the job of what it includes.
 
     Raises:
       UsageError: if there is no such file.
     """
     with open(_found(path), encoding="utf-8", errors="replace") as file:
-        bound = set(re.findall(r"^(\w+)\.\w+ *=", file.read(), flags=re.MULTILINE))
+        text = file.read()
+    bound = set(re.findall(r"^(\w+)\.\w+ *=", text, flags=re.MULTILINE))
+    included = re.findall(r"^include *['\"](.+)['\"]", text, flags=re.MULTILINE)
     found = [job for job in jobs if job in bound]
+    found = found or [job for file in included if (job := job_of(file, jobs))]
     return "sweep" if "sweep" in found else next(iter(found), None)
 
 

@@ -27,6 +27,9 @@ _FREE_BINDINGS = (
     "workers.num_gpus",
     "workers.num_workers",
 )
+# Bindings that came later, each for work that comes after all that a run did without it: a run
+# that was begun before goes on with them, also one that had finished.
+_LATER_BINDINGS = ("baseline.num_finalists", "baseline.num_finalist_seeds")
 
 
 class RunDirectoryError(RuntimeError):
@@ -135,14 +138,18 @@ class RunDirectory:
     def begin(self, operative_config: str, seeds: dict[str, Any]) -> None:
         """Writes the config and the provenance, or checks that they are of the same run.
 
-        A finished run's record stays as it is.
+        A finished run's record stays as it is, unless the config asks for work that came
+        later (`_LATER_BINDINGS`): then it goes on.
 
         Raises:
           RunDirectoryError: if the directory holds a run of another config; names the
             bindings that differ.
         """
         found = self.read(CONFIG_FILE)
+        is_extended = False
         if found is not None:
+            there, here = bindings(found.decode()), bindings(operative_config)
+            is_extended = any(n in here and n not in there for n in _LATER_BINDINGS)
             differences = config_differences(found.decode(), operative_config)
             if differences:
                 raise RunDirectoryError(
@@ -151,8 +158,10 @@ class RunDirectory:
                     + ". Choose another --root_dir, or the same bindings."
                 )
         record = self.run_record()
-        if record.get("status") == "finished":
+        if record.get("status") == "finished" and not is_extended:
             return
+        for name in ("end", "results"):
+            record.pop(name, None)
         record.update(
             command=command(),
             commit=_commit(),
@@ -195,7 +204,9 @@ def config_differences(expected: str, found: str) -> list[str]:
         f"{name} is {there.get(name, 'not bound')} there and "
         f"{here.get(name, 'not bound')} here"
         for name in sorted({*there, *here})
-        if there.get(name) != here.get(name) and name not in _FREE_BINDINGS
+        if there.get(name) != here.get(name)
+        and name not in _FREE_BINDINGS
+        and (name in there or name not in _LATER_BINDINGS)
     ]
 
 

@@ -6,6 +6,9 @@ _SEEDS_PER_RUN = 100_000
 _MAX_RUNS = 10_000
 _SELECTION = 1_000_000_000
 _HELD_OUT = 2_000_000_000
+_DEVELOPMENT = 3_000_000_000
+# The ranges in their order, a billion seeds each.
+_PURPOSES = ("training", "selection", "held-out", "development")
 
 
 def training_seed(run_seed: int, index: int) -> int:
@@ -19,8 +22,28 @@ def selection_seed(run_seed: int, index: int) -> int:
 
 
 def held_out_seed(index: int, run_seed: int = 0) -> int:
-    """Returns the `index`-th seed of final comparisons, from 2e9: of an evaluation, the same for all runs."""
+    """Returns the `index`-th seed of final comparisons, in [2e9, 3e9): of an evaluation, the same for all runs."""
     return _HELD_OUT + _in_run(run_seed, index)
+
+
+def development_seed(index: int) -> int:
+    """Returns the `index`-th seed of what is looked at while things are tried out, from 3e9.
+
+    The same for all runs, so that they can be set side by side. Test losses on these may be seen
+    as often as one likes: no final comparison is on them.
+    """
+    return _DEVELOPMENT + _in_run(0, index)
+
+
+def purpose(seed: int) -> str:
+    """Returns what a seed's range is for: 'training', 'selection', 'held-out' or 'development'.
+
+    Raises:
+      ValueError: if it is in none.
+    """
+    if not 0 <= seed < len(_PURPOSES) * _SELECTION:
+        raise ValueError(f"Expected a seed in [0, 4e9), found {seed!r}.")
+    return _PURPOSES[int(seed // _SELECTION)]
 
 
 def _in_run(run_seed, index):

@@ -5,22 +5,23 @@ The end of `train` and the whole of `evaluate`.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
 import gin
-from learned_lr.execution import cache
+from learned_lr.execution import cache, seeds
 from learned_lr.execution.csv_tables import CsvTable
 from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
-from learned_lr.jobs import schedule_descriptions, schedule_figure
+from learned_lr.jobs import (
+    comparison_tables,
+    controller_pools,
+    schedule_descriptions,
+    schedule_figure,
+)
 from learned_lr.jobs.schedule_families import Schedules
-from learned_lr.report import statistics
-from learned_lr.report.tables import markdown_table
 from learned_lr.trainees import schedules
 from learned_lr.trainees.episode import (
     SUMMARY_COLUMNS,
@@ -35,7 +36,6 @@ STATISTICS = "statistics.csv"
 SCHEDULES = "schedules.json"
 SUMMARY = "evaluation.md"
 FIGURE = "schedule.png"
-METRICS = ("test_loss", "test_accuracy")
 COLUMNS = (
     "schedule",
     "kind",
@@ -45,17 +45,6 @@ COLUMNS = (
     "duration_sec",
     "cpu_sec",
 )
-_TESTS = ("p_student", "p_welch", "p_paired")
-_DIFFERENCE_COLUMNS = tuple(f.name for f in dataclasses.fields(statistics.Difference))
-STATISTICS_COLUMNS = (
-    "metric",
-    "schedule",
-    "reference",
-    "num_runs",
-    *_DIFFERENCE_COLUMNS,
-    *(f"{name}_holm" for name in _TESTS),
-    "star",
-)
 
 
 @gin.register("comparison")
@@ -64,12 +53,12 @@ def plain_schedules(
     step_decays: tuple[tuple[float, int, float], ...] = ((1e-2, 50, 0.9),),
     num_seeds: int = 3,
 ) -> tuple[Schedules, int]:
-    """Returns (schedules by name, number of held-out seeds) that `train` ends with.
+    """Returns (schedules by name, number of seeds) that `train` ends with.
 
     Args:
       constant_learning_rates: constant rates.
       step_decays: (initial learning rate, discount step in trainee steps, factor) each.
-      num_seeds: held-out seeds that every schedule is run on; 0 for no comparison.
+      num_seeds: seeds for development that every schedule is run on; 0 for no comparison.
     """
     constants = [schedules.Constant(rate) for rate in constant_learning_rates]
     decays = [schedules.StepDecay(*decay) for decay in step_decays]
@@ -95,99 +84,50 @@ def compare(
       run: the run directory.
       workers: the worker processes.
       task: the task.
-      compared: schedules by name; equal ones of different names are run once.
+      compared: schedules and pools of them by name; equal ones of different names are run once.
       evaluation_seeds: a seed gives all schedules the same initial weights and minibatches.
       reference: the name of the schedule that all others are compared with.
       on_episode: called with each episode as it comes.
 
     Returns:
-      (the table as Markdown, episodes by schedule name in the order of the seeds).
+      (the table as Markdown, episodes by schedule name in the order of the seeds; a pool's
+      members have names of their own).
     """
+    members = controller_pools.members_of(compared)
+    compared = controller_pools.flat(compared)
     descriptions = {n: schedule_descriptions.describe(s) for n, s in compared.items()}
+    for row, names in members.items():
+        if names != [row]:
+            for name in names:
+                descriptions[name]["pool"] = row
     run.write(SCHEDULES, (json.dumps(descriptions, indent=2) + "\n").encode())
     episodes = _run_all(
         run, workers, task, compared, descriptions, evaluation_seeds, on_episode
     )
     _write_trajectories(run, episodes)
     _write_replays(run, episodes)
-    rows = statistics_rows(episodes, reference)
-    CsvTable(run, STATISTICS, STATISTICS_COLUMNS).write(rows)
-    text = markdown(episodes, rows, reference)
+    groups = {row: [episodes[name] for name in names] for row, names in members.items()}
+    rows = comparison_tables.statistics_rows(groups, reference)
+    CsvTable(run, STATISTICS, comparison_tables.STATISTICS_COLUMNS).write(rows)
+    text = comparison_tables.markdown(groups, rows, reference)
     run.write(SUMMARY, text.encode())
-    title = f"{task.name}: mean of {len(evaluation_seeds)} held-out seeds"
-    figure = schedule_figure.draw(episodes, title, reference)
+    purpose = seeds.purpose(evaluation_seeds[0])
+    title = f"{task.name}: mean of {len(evaluation_seeds)} {purpose} seeds"
+    drawn = {
+        row: [e for group in found for e in group] for row, found in groups.items()
+    }
+    figure = schedule_figure.draw(drawn, title, reference)
     run.write(FIGURE, schedule_figure.png(figure))
     return text, episodes
 
 
 def num_unique_runs(compared: Schedules, num_seeds: int) -> int:
     """Returns how many episodes `compare` takes, equal schedules counted once."""
+    compared = controller_pools.flat(compared)
     prints = {
         schedule_descriptions.fingerprint(schedule) for schedule in compared.values()
     }
     return len(prints) * num_seeds
-
-
-def statistics_rows(
-    episodes: dict[str, list[Episode]], reference: str
-) -> list[dict[str, Any]]:
-    """Returns the rows of `statistics.csv`: every schedule against the reference, a metric each.
-
-    The Holm correction counts all comparisons of the table, over schedules and metrics.
-    """
-    rows = []
-    for metric in METRICS:
-        values = {
-            name: [getattr(episode, metric) for episode in group]
-            for name, group in episodes.items()
-        }
-        for name, sample in values.items():
-            difference = statistics.compare(sample, values[reference])
-            row = {"metric": metric, "schedule": name, "reference": reference}
-            row.update(num_runs=len(sample), **dataclasses.asdict(difference))
-            if name == reference:
-                row.update(dict.fromkeys(("effect_size", *_TESTS), float("nan")))
-            rows.append(row)
-    for test in _TESTS:
-        adjusted = statistics.holm([row[test] for row in rows])
-        for row, value in zip(rows, adjusted):
-            row[f"{test}_holm"] = value
-    for row in rows:
-        row["star"] = statistics.star(row["p_student"])
-    return rows
-
-
-def markdown(
-    episodes: dict[str, list[Episode]], rows: list[dict[str, Any]], reference: str
-) -> str:
-    """Returns a Markdown table, mean (sample standard deviation) over seeds a schedule.
-
-    Args:
-      episodes: by schedule name.
-      rows: those of `statistics_rows`.
-      reference: the schedule that the p-values are against.
-    """
-    header = ["schedule", "best validation loss", "mean validation loss"]
-    cells = [[*header, "test loss", "p", "test accuracy", "p"]]
-    by_key = {(row["schedule"], row["metric"]): row for row in rows}
-    for name, group in episodes.items():
-        line = [name]
-        for loss in ("best_validation_loss", "mean_validation_loss"):
-            line.append(_mean_and_deviation([getattr(e, loss) for e in group]))
-        for metric in METRICS:
-            row = by_key[name, metric]
-            mean = _mean_and_deviation([getattr(e, metric) for e in group])
-            p_value = row["p_student"]
-            line += [
-                f"{mean}{row['star']}",
-                "" if np.isnan(p_value) else f"{p_value:.2g}",
-            ]
-        cells.append(line)
-    num_runs = len(episodes[reference])
-    return markdown_table(cells) + (
-        f"\nMean (standard deviation) of {num_runs} runs; * and p: two-sample t-test "
-        f"against {reference}.\n"
-    )
 
 
 def _run_all(
@@ -269,9 +209,3 @@ def _write_replays(run, episodes):
         slug = "".join(c if c.isalnum() else "_" for c in name)
         table = CsvTable(run, f"replay/{slug}.csv", ("trainee_step", "learning_rate"))
         table.write(rows)
-
-
-def _mean_and_deviation(values):
-    if len(values) == 1:
-        return f"{values[0]:.4f}"
-    return f"{np.mean(values):.4f} ({np.std(values, ddof=1):.4f})"

@@ -10,8 +10,9 @@ import gin
 from learned_lr.execution import configured, seeds
 from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
-from learned_lr.jobs import comparison, schedule_families
+from learned_lr.jobs import comparison, controller_pools, schedule_families
 from learned_lr.jobs.schedule_families import Schedules
+from learned_lr.trainees import spend
 
 
 @gin.configurable("evaluate")
@@ -29,7 +30,8 @@ def evaluate(
 
     Args:
       run: the run directory.
-      families: gin references to families of schedules.
+      families: gin references to families of schedules; `@controllers` puts several trainings
+        in one row.
       num_seeds: runs of each schedule.
       reference: the name of the schedule that all others are compared with; None for the
         first.
@@ -48,6 +50,9 @@ def evaluate(
         raise ValueError(
             f"Expected evaluate.reference out of {list(compared)}, found {reference!r}."
         )
+    controller_pools.flat(
+        compared
+    )  # Refuses names that clash, before anything is written.
     evaluation_seeds = [seeds.held_out_seed(index) for index in range(num_seeds)]
     run.begin(gin.operative_config_str(), {"evaluation": evaluation_seeds})
     if run.is_finished:
@@ -72,6 +77,7 @@ def evaluate(
         reference=reference,
         num_runs=len(everything),
         num_trainee_steps=len(everything) * task.num_trainee_steps,
+        num_gradient_samples=spend.of_runs(task, len(everything)),
         num_diverged=sum(episode.diverged for episode in everything),
         cpu_sec=sum(episode.cpu_sec for episode in everything),
     )

@@ -132,6 +132,7 @@ def random_search(
     discount_steps: tuple[int, int] = (10, 100),
     discount_factors: tuple[float, float] = (0.88, 0.99),
     warmup_steps: tuple[int, int] = (0, 100),
+    final_fractions: tuple[float, float] = (0.0, 0.0),
 ) -> Schedules:
     """Schedules drawn at random; the defaults span the range of the paper's grid.
 
@@ -144,6 +145,8 @@ def random_search(
       discount_steps: (least, greatest) discount step, drawn log-uniformly; step decays.
       discount_factors: (least, greatest) factor, drawn uniformly; step decays.
       warmup_steps: (least, greatest) warm-up in trainee steps, drawn uniformly; cosines.
+      final_fractions: (least, greatest) part of the peak that is left at the end, drawn
+        uniformly; cosines.
     """
     if num_runs < 1:
         raise ValueError(f"Expected random_search.num_runs >= 1, found {num_runs!r}.")
@@ -161,8 +164,9 @@ def random_search(
                 rate, step, float(f"{rng.uniform(*discount_factors):.3g}")
             )
         if kind == "cosine":
-            low, high = warmup_steps
-            return schedules.WarmupCosine(rate, int(rng.integers(low, high + 1)))
+            warmup = int(rng.integers(warmup_steps[0], warmup_steps[1] + 1))
+            final = float(f"{rng.uniform(*final_fractions):.3g}")
+            return schedules.WarmupCosine(rate, warmup, final)
         raise ValueError(
             f"Expected random_search.kind 'step_decay' or 'cosine', found {kind!r}."
         )

@@ -12,6 +12,7 @@ from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
 from learned_lr.jobs import comparison, controller_folders
 from learned_lr.jobs.training_run import TrainingRun
+from learned_lr.trainees import spend
 
 _INITIAL = "initial_controller"
 
@@ -27,9 +28,10 @@ def train(
     seed: int = 0,
     initial_controller: str | None = None,
 ) -> str:
-    """Trains a controller, keeps the best by validation loss, compares it on held-out seeds.
+    """Trains a controller, keeps the best by validation loss, compares it with plain schedules.
 
-    It ends as `evaluate` does, and leaves the same tables (`comparison.compare`).
+    It ends as `evaluate` does, and leaves the same tables (`comparison.compare`), but on seeds
+    for development: what they show may be looked at as often as one likes.
 
     Args:
       run: the run directory.
@@ -65,7 +67,7 @@ def train(
     compared, num_seeds = gin.get_configurable(comparison.plain_schedules)()
     seeds.training_seed(seed, num_iterations * episodes_per_iteration - 1)
     config = gin.operative_config_str()
-    evaluation_seeds = [seeds.held_out_seed(index) for index in range(num_seeds)]
+    evaluation_seeds = [seeds.development_seed(index) for index in range(num_seeds)]
     initial = None
     if initial_controller is not None:
         initial = _initial_controller(run, initial_controller, task)
@@ -107,6 +109,7 @@ def train(
         **controller.spec.provenance,
         num_runs=num_runs,
         num_trainee_steps=num_runs * task.num_trainee_steps,
+        num_gradient_samples=spend.of_runs(task, num_runs),
     )
     return table
 

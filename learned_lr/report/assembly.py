@@ -7,7 +7,7 @@ import os
 
 import pandas as pd
 
-from learned_lr.report import paper, provenance, sections
+from learned_lr.report import paper, paper_rows, provenance, sections
 from learned_lr.report.blocks import Block, Figure, Table
 from learned_lr.report.budget import budget
 from learned_lr.report.evaluations import read_evaluation
@@ -64,6 +64,7 @@ def _blocks(runs: list[Run], by_job: dict[str, list[Run]]) -> list[Block]:
     trainings = [read_training(run) for run in by_job["train"]]
     return [
         *paper.tables(evaluations),
+        *paper_rows.contenders_table(evaluations, runs),
         *(b for e in evaluations for b in sections.evaluation_section(e)),
         *sections.grids_section(grids),
         *sections.trainings_section(trainings),

@@ -1,4 +1,4 @@
-"""What each method used: runs, trainee steps, processor and wall-clock hours."""
+"""What each method used: runs, trainee steps, gradient samples, processor and wall-clock hours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NOT_RECORDED = "not recorded"
 
 
 def budget(runs: Sequence[Run]) -> Iterator[Block]:
-    """Yields the table of runs, trainee steps and hours, a row a run directory."""
+    """Yields the table of runs, trainee steps, samples and hours, a row a run directory."""
     yield Heading("Budget")
     labels = {
         "baseline": "grid",
@@ -25,12 +25,14 @@ def budget(runs: Sequence[Run]) -> Iterator[Block]:
         if run.job not in labels:
             continue
         num_runs, num_steps = _amount(run)
+        samples = run.results.get("num_gradient_samples")
         cpu, wall = run.results.get("cpu_sec"), _wall_hours(run)
         value = {
             "method": labels[run.job],
             "run_directory": run.name,
             "runs": num_runs,
             "trainee_steps": num_steps,
+            "gradient_samples": samples,
             "cpu_hours": None if cpu is None or math.isnan(cpu) else cpu / 3600,
             "wall_hours": wall,
         }
@@ -39,16 +41,26 @@ def budget(runs: Sequence[Run]) -> Iterator[Block]:
         cells += [
             _NOT_RECORDED if n is None else f"{n:,}" for n in (num_runs, num_steps)
         ]
+        cells.append(_NOT_RECORDED if samples is None else f"{samples / 1e6:,.1f}")
         hours = (value["cpu_hours"], wall)
         cells += [_NOT_RECORDED if h is None else f"{h:.2f}" for h in hours]
         rows.append(cells)
     yield Table(
         "budget",
         "What each method used",
-        ["method", "run directory", "runs", "trainee steps", "CPU hours", "wall hours"],
+        [
+            "method",
+            "run directory",
+            "runs",
+            "trainee steps",
+            "million samples",
+            "CPU hours",
+            "wall hours",
+        ],
         rows,
         values,
-        "A run is one training of a network. Wall hours go from the first start to the "
+        "A run is one training of a network. Samples: gradient samples, trainee steps x batch "
+        "size + validation images / 3. Wall hours go from the first start to the "
         "end, pauses and other work on the machine included.",
         num_labels=2,
     )

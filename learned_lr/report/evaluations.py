@@ -38,9 +38,10 @@ class Evaluation:
 
     Attributes:
       run: the run directory.
-      rows: a row a run, as in `evaluation.csv`.
+      rows: a row a run, as in `evaluation.csv`; `schedule` is the row of the tables that it
+        belongs to, `member` its own name, another one for controllers that share a row.
       statistics: a row a metric and schedule, as in `statistics.csv`.
-      trajectories: a row a decision, as in `trajectories.csv`.
+      trajectories: a row a decision, as in `trajectories.csv`, likewise.
       schedules: descriptions by name, as in `schedules.json`.
     """
 
@@ -67,7 +68,8 @@ class Evaluation:
             self.run.results.get("reference"),
             *self.statistics["reference"].head(1),
             self.run.value("evaluate.reference"),
-            *(self.schedules or self.names),
+            *(_pools(self.schedules).get(name, name) for name in self.schedules),
+            *self.names,
         )
         return next((str(name) for name in known if name), None)
 
@@ -79,7 +81,8 @@ class Evaluation:
 
     def source_tasks(self, name: str) -> list[str]:
         """The tasks that a controller was trained on, empty if that is not known."""
-        description = self.schedules.get(name)
+        members = self.rows["member"][self.rows["schedule"] == name]
+        description = self.schedules.get(next(iter(members), name))
         controller = (
             description.get("controller") if isinstance(description, dict) else 0
         )
@@ -107,7 +110,7 @@ class Evaluation:
         return found.iloc[0].to_dict() if len(found) else {}
 
     def mark(self, metric: str, name: str) -> str:
-        """'*' if a schedule is significantly better than the reference, '†' if worse, else ''."""
+        """'*' if better than the reference at p < 0.05 in the paper's test, '†' if worse, else ''."""
         row = self.statistic(metric, name)
         if row.get("star") != "*":
             return ""
@@ -130,24 +133,45 @@ def read_evaluation(run: Run) -> Evaluation:
         ("test_accuracy", *TIMES),
     )
     rows = without_repeats(run, TABLES["evaluate"], rows)
+    schedules = run.read_json(SCHEDULES)
     evaluation = Evaluation(
         run,
-        rows,
+        _with_members(rows, schedules),
         run.read_table(
             STATISTICS,
             ("num_runs",),
             ("metric", "schedule", "reference", "star"),
-            (*_STATISTICS, "effect_size", *_P_VALUES),
+            (*_STATISTICS, "effect_size", "deviation_between", *_P_VALUES),
         ),
-        run.read_table(
-            TRAJECTORIES,
-            ("seed", "trainee_step", "learning_rate", "validation_loss"),
-            ("schedule",),
+        _with_members(
+            run.read_table(
+                TRAJECTORIES,
+                ("seed", "trainee_step", "learning_rate", "validation_loss"),
+                ("schedule",),
+            ),
+            schedules,
         ),
-        run.read_json(SCHEDULES),
+        schedules,
     )
     _check(evaluation)
     return evaluation
+
+
+def _pools(schedules):
+    """The rows of those schedules that share one, by their own names."""
+    return {
+        name: str(description["pool"])
+        for name, description in schedules.items()
+        if isinstance(description, dict) and "pool" in description
+    }
+
+
+def _with_members(table, schedules):
+    """The table with each run's own name as `member`, and as `schedule` the row that it is in."""
+    pools, own = _pools(schedules), table["schedule"]
+    return table.assign(
+        member=own, schedule=own.map(lambda name: pools.get(name, name))
+    )
 
 
 def _check(evaluation):
@@ -158,14 +182,13 @@ def _check(evaluation):
     if isinstance(seeds, list) and evaluation.schedules:
         expected = len(seeds) * len(evaluation.schedules)
     check_number(run, TABLES["evaluate"], len(rows), expected, "runs")
-    missing = [name for name in evaluation.schedules if name not in evaluation.names]
+    found = set(rows["member"])
+    missing = [name for name in evaluation.schedules if name not in found]
     if missing:
         run.note(f"{TABLES['evaluate']} has no run of {', '.join(missing)}")
-    note_unequal(run, rows)
-    drawn = set(
-        zip(evaluation.trajectories["schedule"], evaluation.trajectories["seed"])
-    )
-    lost = [pair for pair in zip(rows["schedule"], rows["seed"]) if pair not in drawn]
+    note_unequal(run, rows.assign(schedule=rows["member"]))
+    drawn = set(zip(evaluation.trajectories["member"], evaluation.trajectories["seed"]))
+    lost = [pair for pair in zip(rows["member"], rows["seed"]) if pair not in drawn]
     if lost and len(evaluation.trajectories):
         name, seed = lost[0]
         run.note(

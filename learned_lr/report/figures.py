@@ -129,7 +129,9 @@ def _curves(
     table = evaluation.trajectories
     for name in evaluation.names:
         rows = table[table["schedule"] == name]
-        values = rows.pivot_table(index="seed", columns="trainee_step", values=column)
+        values = rows.pivot_table(
+            index=["member", "seed"], columns="trainee_step", values=column
+        )
         values = values.dropna()
         if len(values):
             yield name, values.columns.to_numpy(), values.to_numpy()

@@ -28,9 +28,26 @@ _NOTE = (
 _NETWORKS = {"lenet_wide": "cnn"}
 
 
+def pair_of(evaluation: Evaluation) -> tuple[str, str]:
+    """Returns (data set, network) of an evaluation, as the paper's tables name theirs.
+
+    The network is what the task's name has after the data set's: 'fashion_mnist_resnet18_thin'
+    is no row of the paper's. Of a task by gin alone it is the model's own name.
+    """
+    results, task = evaluation.run.results, evaluation.run.task
+    # One that isn't finished has its task's name alone.
+    known = [
+        r["dataset"] for r in printed("table1.csv") if task.startswith(r["dataset"])
+    ]
+    dataset = str(results.get("dataset", (*known, task)[0]))
+    model = str(results.get("model", "unknown"))
+    network = task[len(dataset) + 1 :] if task.startswith(f"{dataset}_") else model
+    return dataset, _NETWORKS.get(network, network)
+
+
 def has_pair(pair: str) -> bool:
     """Whether the paper has curves of a task."""
-    return pair in {f"{row['dataset']}_{row['model']}" for row in _paper("table1.csv")}
+    return pair in {f"{row['dataset']}_{row['model']}" for row in printed("table1.csv")}
 
 
 def tables(evaluations: Sequence[Evaluation]) -> Iterator[Block]:
@@ -51,7 +68,7 @@ def _table(evaluations, name, treated, is_transfer) -> Table:
         and evaluation.is_transfer(learned) == is_transfer
     ]
     ours = [_our_row(evaluation, learned) for evaluation, learned in found]
-    for paper in _paper(f"{name}.csv"):
+    for paper in printed(f"{name}.csv"):
         key = paper["dataset"], paper["model"]
         quiet.add(len(rows))
         values.append(_paper_values(paper, treated))
@@ -87,11 +104,10 @@ def _table(evaluations, name, treated, is_transfer) -> Table:
 
 
 def _our_row(evaluation: Evaluation, learned: str) -> dict[str, Any]:
-    results = evaluation.run.results
-    model = str(results.get("model", "unknown"))
+    dataset, network = pair_of(evaluation)
     row: dict[str, Any] = {
-        "dataset": str(results.get("dataset", evaluation.run.task)),
-        "network": _NETWORKS.get(model, model),
+        "dataset": dataset,
+        "network": network,
         "who": learned,
         "num_runs": len(evaluation.of(learned)),
     }
@@ -134,6 +150,7 @@ def _cells(row):
     return cells
 
 
-def _paper(name):
+def printed(name: str) -> list[dict[str, str]]:
+    """Returns the rows of one of the paper's tables, as printed there."""
     file = importlib.resources.files("learned_lr.report") / "paper_data" / name
     return list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))

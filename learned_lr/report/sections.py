@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from learned_lr.execution import seeds
 from learned_lr.report import figures, paper
-from learned_lr.report.blocks import Block, Figure, Heading, Paragraph, Table
+from learned_lr.report.blocks import Block, Bold, Figure, Heading, Paragraph, Table
 from learned_lr.report.evaluations import Evaluation
+from learned_lr.report.grids import ALL, FINAL, mean_losses
 from learned_lr.report.reading import TABLES, Run
 from learned_lr.report.statistics_tables import statistics_table
 from learned_lr.report.trainings import Training
@@ -57,8 +59,9 @@ def _grid(run, rows):
     if not len(rows):
         yield Paragraph("No run has ended yet.")
         return
-    decays = rows[rows["kind"] == "step_decay"]
-    if len(decays) > 3 and len(decays) == len(rows) and _is_product(decays):
+    first = rows[rows["round"] == ALL]
+    decays = first[first["kind"] == "step_decay"]
+    if len(decays) > 3 and len(decays) == len(first) and _is_product(decays):
         yield Figure(
             f"{run.slug}_heat_map",
             figures.heat_map(decays),
@@ -66,16 +69,40 @@ def _grid(run, rows):
             "best. Test figures have no part in it.",
             [run],
         )
-    means = rows.groupby("schedule", sort=False)["best_validation_loss"].mean()
-    best = means.sort_values(kind="stable").head(_NUM_SHOWN)
+    yield _best_table(run, rows)
+
+
+def _best_table(run, rows):
+    """The best of all, and what the finalists came to on their own seeds; the winner in bold."""
+    means, again = mean_losses(rows, ALL), mean_losses(rows, FINAL)
+    best = means.head(_NUM_SHOWN)
+    header = ["schedule", "best validation loss"]
+    cells = [[name, f"{value:.4f}"] for name, value in best.items()]
+    values = [{"schedule": n, "best_validation_loss": v} for n, v in best.items()]
     diverged = int((rows["diverged"] == "True").sum())
-    yield Table(
+    note = f"{diverged} of {len(rows)} runs diverged."
+    if len(again):
+        num_seeds = rows[rows["round"] == FINAL]["seed"].nunique()
+        header.append(f"on {num_seeds} other seeds")
+        for row, value in zip(cells, values):
+            loss = again.get(row[0])
+            value["finalist_best_validation_loss"] = loss
+            row.append("" if loss is None else f"{loss:.4f}")
+        cells = [
+            [Bold(cell) for cell in row] if row[0] == again.index[0] else row
+            for row in cells
+        ]
+        note = (
+            f"The best {len(again)} were run again, and the least mean of these runs wins. "
+            f"{note}"
+        )
+    return Table(
         f"{run.slug}_best",
         f"The best {len(best)} of {len(means)} schedules on {run.task}, by validation loss",
-        ["schedule", "best validation loss"],
-        [[name, f"{value:.4f}"] for name, value in best.items()],
-        [{"schedule": n, "best_validation_loss": v} for n, v in best.items()],
-        f"{diverged} of {len(rows)} runs diverged.",
+        header,
+        cells,
+        values,
+        note,
         [run],
     )
 
@@ -119,12 +146,21 @@ def _closing_evaluation(evaluation):
     if not len(evaluation.rows):
         yield Paragraph("No run of the evaluation at its end has ended yet.")
         return
-    yield Paragraph("The evaluation that it ended with, on held-out seeds:")
+    yield Paragraph(
+        f"The evaluation that it ended with, on {_purpose(evaluation)} seeds:"
+    )
     # The figure above names the command, and the last table explains both.
     *others, last = evaluation.metrics
     for metric in others:
         yield statistics_table(evaluation, metric, is_explained=False)
     yield statistics_table(evaluation, last)
+
+
+def _purpose(evaluation):
+    try:
+        return seeds.purpose(evaluation.rows["seed"].iloc[0])
+    except ValueError:  # A table that something else has written.
+        return "unknown"
 
 
 def sweep_section(run: Run) -> Iterator[Block]:

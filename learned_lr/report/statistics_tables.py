@@ -8,18 +8,23 @@ from learned_lr.report.blocks import Bold, Table
 from learned_lr.report.evaluations import METRICS, Evaluation
 
 _P_NAMES = {
-    "p_student": "p",
+    "p_paired_holm": "p",
+    "p_paired": "p uncorrected",
+    "p_student": "p two-sample",
     "p_welch": "p Welch",
-    "p_paired": "p paired",
-    "p_student_holm": "p Holm",
 }
-_COMPARISON = ("difference [95%]", "g", *_P_NAMES.values())
+_COMPARISON = ("difference [95%]", *_P_NAMES.values(), "g")
 _MEAN_NOTE = "Mean (standard deviation) over seeds."
 _NOTE = (
-    f"{_MEAN_NOTE} * better, † worse at p < 0.05 in the two-sample t-test, the paper's; "
-    "Welch: without equal variances; paired: run by run on the same seeds; Holm: the "
-    "paper's test corrected for all comparisons of both metrics; difference: mean with "
-    "bootstrap 95% interval; g: Hedges' effect size."
+    f"{_MEAN_NOTE} Difference: mean over seeds, run by run, with its bootstrap 95% interval; "
+    "p: paired t-test over seeds, Holm-corrected for all comparisons of both metrics; "
+    "uncorrected: the same without the correction; two-sample: the paper's t-test, * better, "
+    "† worse at p < 0.05; Welch: that without equal variances; g: Hedges' effect size."
+)
+_POOL_NOTE = (
+    " Of several controllers in one row: the mean over them, in brackets the deviation of one over "
+    "seeds and that of their means; the tests are of their mean on each seed, so they speak of "
+    "these controllers, and those that take runs for independent are left out."
 )
 _UNKNOWN = "–"
 
@@ -49,6 +54,8 @@ def statistics_table(
         rows.append([Bold(cell) for cell in cells] if is_bold else cells)
     against = f", against {reference}" if is_compared else ""
     note = _NOTE if is_compared else _MEAN_NOTE
+    if is_compared and (evaluation.rows["member"] != evaluation.rows["schedule"]).any():
+        note += _POOL_NOTE
     return Table(
         f"{run.slug}_{metric}",
         f"{label.capitalize()} on {run.task}{against}",
@@ -66,23 +73,29 @@ def _cells(evaluation, metric, name, is_compared):
     if not row:
         sample = evaluation.of(name)[metric]
         return [_mean(sample.mean(), sample.std(ddof=1)), *blank]
-    mean = _mean(row["mean"], row["standard_deviation"])
-    mean += evaluation.mark(metric, name)
+    mean = _mean(
+        row["mean"],
+        row["standard_deviation"],
+        row.get("deviation_between", math.nan),
+    )
     if name == evaluation.reference:
         return [mean, *blank]
     low, high = row["difference_low"], row["difference_high"]
     interval = "" if math.isnan(low) else f" [{low:+.4f}, {high:+.4f}]"
+    p_values = {test: _number(row.get(test, math.nan), ".2g") for test in _P_NAMES}
+    p_values["p_student"] += evaluation.mark(metric, name)
     return [
         mean,
         _number(row["difference"], "+.4f") + interval,
+        *p_values.values(),
         _number(row.get("effect_size", math.nan), "+.2f"),
-        *(_number(row.get(test, math.nan), ".2g") for test in _P_NAMES),
     ]
 
 
-def _mean(mean, deviation):
+def _mean(mean, *deviations):
     text = _number(mean, ".4f")
-    return text if math.isnan(deviation) else f"{text} ({deviation:.4f})"
+    known = [f"{value:.4f}" for value in deviations if not math.isnan(value)]
+    return f"{text} ({', '.join(known)})" if known else text
 
 
 def _number(value, form):

@@ -46,6 +46,7 @@ def _start_baseline(root_dir, *bindings):
         "step_decay.discount_steps = (100,)",
         "step_decay.discount_factors = (0.99,)",
         "baseline.num_seeds = 2",
+        "baseline.num_finalists = 1",
         *bindings,
     )
     return subprocess.Popen(

@@ -79,6 +79,29 @@ def test_config_differences_leave_free_where_workers_run():
     ]
 
 
+def test_bindings_that_came_later_may_be_missing_there():
+    later = "baseline.num_finalists = 3\nbaseline.num_finalist_seeds = 3\n"
+    assert config_differences("a.b = 1\n", f"a.b = 1\n{later}") == []
+    # What is bound there has to be the same, and nothing may go again.
+    assert config_differences(later, later.replace("s = 3\n", "s = 2\n", 1)) == [
+        "baseline.num_finalists is 3 there and 2 here"
+    ]
+    assert len(config_differences(later, "")) == 2
+
+
+def test_a_finished_run_goes_on_with_what_came_later(run):
+    run.begin("a.b = 1\n", {"grid": [1]})
+    run.finish(loss=0.5)
+    start = run.run_record()["start"]
+    config = "a.b = 1\nbaseline.num_finalists = 3\n"
+    run.begin(config, {"grid": [1], "finalists": [2]})
+    record = run.run_record()
+    assert record["status"] == "running" and record["start"] == start
+    assert not {"end", "results"} & set(record)
+    assert record["seeds"]["finalists"] == [2]
+    assert run.read("operative_config.gin") == config.encode()
+
+
 def test_lock_names_the_process_that_holds_it(tmp_path):
     path = str(tmp_path / "run")
     holder = subprocess.Popen(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import pathlib
 
@@ -10,7 +11,7 @@ import pytest
 from job_results import NAMES, TASK, rows_of
 
 from learned_lr.control.controller import Controller
-from learned_lr.report import statistics
+from learned_lr.report import assembly, statistics
 from learned_lr.trainees import schedules
 
 
@@ -60,6 +61,17 @@ def test_statistics_are_those_of_the_table(evaluation):
             np.testing.assert_equal(float(row[name]), getattr(expected, name))
         assert row["star"] == ("*" if expected.p_student < 0.05 else "")
         assert float(row["p_student_holm"]) >= float(row["p_student"])
+    # The headline: the paired test, corrected for the table's comparisons; a schedule
+    # that equals the winner has none.
+    holm = [float(row["p_paired_holm"]) for row in rows[1:]]
+    p_values = [float(row["p_paired"]) for row in rows[1:]]
+    np.testing.assert_array_equal(holm, statistics.holm(p_values))
+    assert np.nanmax(np.subtract(holm, p_values)) > 0
+    lines = (evaluation / "evaluation.md").read_text().splitlines()
+    for row, corrected in zip(rows[1:], holm):
+        (line,) = (n for n in lines if n.startswith(f"| {row['schedule']} "))
+        expected = "" if np.isnan(corrected) else f"{corrected:.2g}"
+        assert line.split("|")[6].strip() == expected
     assert rows[0]["p_student"] == "nan" and rows[0]["star"] == ""
 
 
@@ -149,3 +161,61 @@ new/controller.num_normalizer_decisions = 2
     controller = Controller.load(str(pathlib.Path(finished) / "controller"))
     assert described["new"]["num_normalizer_decisions"] == 2
     assert described["new"]["controller"]["network"] == controller.spec.network
+
+
+def test_controllers_of_several_trainings_share_a_row(
+    launch_job, run_jobs, finished, tmp_path
+):
+    assert run_jobs(tmp_path, "baseline") == 0
+    folders = [str(f) for f in sorted((finished / "controllers").iterdir())]
+    assert len(folders) == 2
+    config = (
+        TASK
+        + f"""
+evaluate.families = [@best_of_grid, @controllers]
+evaluate.num_seeds = 3
+best_of_grid.run = 'baseline/quadratic/toy'
+controllers.paths = ({folders[0]!r}, {folders[1]!r})
+controllers.label = 'trained'
+"""
+    )
+    assert launch_job("evaluate", tmp_path, config=config) == 0
+    path = tmp_path / "evaluate" / "quadratic" / "toy"
+    losses = {}
+    for row in rows_of(path / "evaluation.csv"):
+        losses.setdefault(row["schedule"], []).append(float(row["test_loss"]))
+    assert list(losses)[1:] == ["trained 1 of 2", "trained 2 of 2"]
+    reference, *members = losses.values()
+    assert members[0] != members[1]
+    rows = rows_of(path / "statistics.csv")
+    (row,) = (
+        r for r in rows if (r["metric"], r["schedule"]) == ("test_loss", "trained")
+    )
+    expected = statistics.compare(np.mean(members, axis=0), reference)
+    assert float(row["p_paired"]) == expected.p_paired
+    assert (row["num_runs"], row["num_members"], row["p_student"]) == ("6", "2", "nan")
+    # The report has the row, and all runs are there.
+    assert "All whole." in assembly.report(str(tmp_path))
+    text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    (line,) = (n for n in text.splitlines() if n.startswith("| trained "))
+    cells = [cell.strip() for cell in line.split("|")[1:-1]]
+    deviations = (
+        np.sqrt(np.mean(np.var(members, axis=1, ddof=1))),
+        np.std(np.mean(members, axis=1), ddof=1),
+    )
+    assert cells[1] == "6"
+    assert cells[2] == (
+        f"{np.mean(members):.4f} ({deviations[0]:.4f}, {deviations[1]:.4f})"
+    )
+    assert "Of several controllers in one row" in text
+    with (tmp_path / "report" / "contenders.csv").open() as file:
+        (row,) = (r for r in csv.DictReader(file) if r["schedule"] == "trained")
+    assert row["num_controllers"] == "2.0" and row["num_runs"] == "6.0"
+
+
+@pytest.mark.parametrize("paths", ["()", "('a', 'a')"])
+def test_controllers_have_to_differ(run_jobs, tmp_path, capsys, paths):
+    bindings = ["evaluate.families = [@controllers]", f"controllers.paths = {paths}"]
+    assert run_jobs(tmp_path, "evaluate", bindings=bindings) == 1
+    error = capsys.readouterr().err
+    assert "Expected controllers.paths to name different controllers, found" in error

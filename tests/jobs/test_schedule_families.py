@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.resources
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -87,6 +88,18 @@ def test_random_search_is_in_its_ranges_and_repeats(kind):
     assert schedule_families.collect([_family("random_search")], "") != found
 
 
+def test_random_search_draws_how_far_a_cosine_falls():
+    gin.bind_parameter("random_search.num_runs", 200)
+    gin.bind_parameter("random_search.kind", "cosine")
+    found = schedule_families.collect([_family("random_search")], "")
+    assert {s.final_fraction for s in found.values()} == {0.0}
+    gin.bind_parameter("random_search.final_fractions", (0.25, 0.75))
+    found = schedule_families.collect([_family("random_search")], "")
+    fractions = [s.final_fraction for s in found.values()]
+    assert 0.25 <= min(fractions) < 0.3 and 0.7 < max(fractions) <= 0.75
+    assert np.mean(fractions) == pytest.approx(0.5, abs=0.05)
+
+
 def test_scopes_use_a_family_twice():
     gin.parse_config("""
         warm/cosine.num_warmup_steps = (10,)
@@ -119,6 +132,15 @@ def test_replay_is_looked_for_under_the_root_first(tmp_path):
     gin.bind_parameter("replay.path", "lr.csv")
     assert _family("replay")(str(tmp_path)) == {
         "replay": schedules.RecordedRates((0,), (0.5,), "replay")
+    }
+
+
+def test_the_committed_grid_has_a_winner():
+    gin.bind_parameter("best_of_grid.run", "fashion_mnist_lenet5/baseline")
+    root_dir = pathlib.Path(__file__).resolve().parents[2] / "results"
+    found = _family("best_of_grid")(str(root_dir))
+    assert found == {
+        "best of grid: step decay 0.01, 50, 0.88": schedules.StepDecay(0.01, 50, 0.88)
     }
 
 

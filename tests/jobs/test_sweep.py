@@ -75,6 +75,7 @@ def test_table_summary_and_run_directories(launch_sweep, run_path, capsys):
         "status",
         "best_validation_loss",
         "num_diverged",
+        "num_gradient_samples",
         "num_runs",
         "num_trainee_steps",
         "message",
@@ -86,7 +87,8 @@ def test_table_summary_and_run_directories(launch_sweep, run_path, capsys):
         )
     ]
     assert {row["status"] for row in rows} == {"finished"}
-    assert [row["num_runs"] for row in rows] == ["4"] * 4 + ["8"] * 4
+    # Four schedules on one seed or two, and three finalists on three more.
+    assert [row["num_runs"] for row in rows] == ["13"] * 4 + ["17"] * 4
     for row in rows:
         point = run_path / "points" / row["point"]
         record = json.loads((point / "run.json").read_text(encoding="utf-8"))
@@ -256,6 +258,7 @@ def test_hparams_page_has_bindings_and_final_metrics(launch_sweep, run_path):
         "best_validation_loss",
         "cpu_sec",
         "num_diverged",
+        "num_gradient_samples",
         "num_runs",
         "num_trainee_steps",
     ]

@@ -62,7 +62,7 @@ def test_tables_hold_a_row_for_each_thing_done(finished):
     assert [(row["schedule"], row["seed"]) for row in evaluation] == [
         (schedule, seed)
         for schedule in ("learned", "constant 0.1")
-        for seed in ("2000000000", "2000000001")
+        for seed in ("3000000000", "3000000001")
     ]
 
 
@@ -92,7 +92,7 @@ def test_best_evaluated_controller_is_exported(finished):
 def test_run_record_of_a_finished_run(finished):
     record = json.loads((finished / "run.json").read_text(encoding="utf-8"))
     assert record["status"] == "finished"
-    assert record["seeds"] == {"run": 0, "evaluation": [2_000_000_000, 2_000_000_001]}
+    assert record["seeds"] == {"run": 0, "evaluation": [3_000_000_000, 3_000_000_001]}
     assert record["start"] <= record["end"]
     assert record["results"]["iteration"] in (2, 4)
 

@@ -60,6 +60,8 @@ def _add_evaluation(path):
             difference = statistics.compare(sample, groups["learned"])
             rows.append({"metric": metric, "schedule": name, "reference": "learned"})
             rows[-1].update(num_runs=2, **dataclasses.asdict(difference), star="")
+    for row, p_value in zip(rows, statistics.holm([r["p_paired"] for r in rows])):
+        row["p_paired_holm"] = p_value
     write_table(path / "statistics.csv", rows)
     (path / "schedules.json").write_text(
         json.dumps({"learned": {"kind": "learned"}, "constant 0.1": {}})

@@ -51,7 +51,7 @@ def test_the_papers_figures_stand_beside_ours(root_dir):
     text = _read(root_dir, "report.md")
     for figure in ("0.2497 ± 0.0042", "0.6288 ± 0.0196", "0.2598 ± 0.0071"):
         assert figure in text
-    assert text.count("not run") == 6
+    assert text.partition("## Contenders")[0].count("not run") == 6
 
 
 def test_budget_counts_runs_and_steps(root_dir):
@@ -60,8 +60,12 @@ def test_budget_counts_runs_and_steps(root_dir):
         row["method"]: row
         for row in csv.DictReader(_read(root_dir, "budget.csv").splitlines())
     }
-    # 5 schedules; 5 by 4 seeds; 4 iterations of 2 episodes and 2 evaluations of 2.
-    assert rows["grid"]["runs"] == "5" and rows["grid"]["trainee_steps"] == "200"
+    # 5 schedules, and 3 by 3 seeds again; 5 by 4 seeds; 4 iterations of 2 episodes and 2
+    # evaluations of 2.
+    assert rows["grid"]["runs"] == "14" and rows["grid"]["trainee_steps"] == "560"
+    # A step of the toy task is a sample.
+    assert float(rows["grid"]["gradient_samples"]) == 560
+    assert float(rows["training of a controller"]["gradient_samples"]) == 12 * 40
     assert rows["evaluation"]["runs"] == "20"
     assert rows["training of a controller"]["runs"] == "12"
     assert float(rows["grid"]["cpu_hours"]) > 0
@@ -119,7 +123,7 @@ def test_unfinished_grids_are_named(root_dir):
     text = _read(root_dir, "report.md").replace("\\", "")
     incomplete = text.partition("## Incomplete")[2].partition("## ")[0]
     assert "not finished, its status is running" in incomplete
-    assert "grid.csv holds 4 of 5 runs" in incomplete
+    assert "grid.csv holds 13 of 14 runs" in incomplete
 
 
 def test_nothing_to_report(tmp_path):

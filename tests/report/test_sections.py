@@ -51,6 +51,43 @@ def test_training_shows_the_evaluation_at_its_end(tmp_path):
     assert "All whole." in text and "## Evaluation" not in text
 
 
+@pytest.mark.parametrize(
+    ("first", "purpose"),
+    [
+        (2_000_000_000, "held-out"),
+        (3_000_000_000, "development"),
+        (7_000_000_000, "unknown"),
+    ],
+)
+def test_training_says_which_seeds_its_evaluation_is_on(tmp_path, first, purpose):
+    path = make_train(tmp_path / "train" / "toy" / "run")
+    rows = list(csv.DictReader((path / "evaluation.csv").open()))
+    for row in rows:
+        row["seed"] = first + int(row["seed"])
+    write_table(path / "evaluation.csv", rows)
+    assert f"ended with, on {purpose} seeds:" in _section(_report(tmp_path), "Training")
+
+
+def test_the_paired_test_leads_and_the_papers_keeps_its_stars(tmp_path):
+    path = make_evaluate(tmp_path / "evaluate" / "toy" / "run")
+    rows = list(csv.DictReader((path / "statistics.csv").open()))
+    for row in rows:
+        row["star"] = "*"
+    write_table(path / "statistics.csv", rows)
+    section = _section(_report(tmp_path), "Evaluation: evaluate/toy/run")
+    _, loss, accuracy = re.split(r"\*\*Test (?:loss|accuracy) on toy", section)
+    assert _row(loss, "schedule")[3:] == [
+        *("difference [95%]", "p", "p uncorrected", "p two-sample", "p Welch", "g")
+    ]
+    # Differences 0.75 and 1.25, t = 1 / 0.25; of accuracies t = 5. With 1 degree of freedom
+    # p = 0.156 and 0.126, so after Holm both are 2 * 0.126.
+    assert _row(loss, "constant 0.1")[4:6] == ["0.25", "0.16"]
+    assert _row(accuracy, "constant 0.1")[4:6] == ["0.25", "0.13"]
+    # Of a loss more is worse, of an accuracy less.
+    assert all(_row(t, "constant 0.1")[6].endswith("†") for t in (loss, accuracy))
+    assert _row(loss, "constant 0.1")[2] == "1.5000 (0.7071)"
+
+
 def test_its_tables_are_files_of_the_report(tmp_path):
     path = make_train(tmp_path / "train" / "toy" / "run")
     assembly.report(str(tmp_path))
@@ -78,7 +115,7 @@ def test_training_without_an_evaluation_misses_none(tmp_path):
     make_train(tmp_path / "train" / "toy" / "run", with_evaluation=False)
     text = _report(tmp_path)
     assert "2 iterations" in text and "All whole." in text
-    assert "held-out" not in text
+    assert "ended with" not in text
 
 
 @pytest.mark.parametrize(

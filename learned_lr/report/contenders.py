@@ -1,0 +1,170 @@
+"""The contenders of the paper's rows side by side, each with what was spent on the task to find it.
+
+Reads what evaluations compared (`evaluate.families`) and the runs that it came from: grids and
+trainings of controllers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from learned_lr.report.evaluations import Evaluation
+from learned_lr.report.reading import TABLES, Run
+
+GRID, COSINE = "winner of the grid", "best cosine of a search"
+DEFAULT, FINE_TUNED = "the default, never trained here", "fine-tuned from the default"
+PAPER = "the paper's recipe from scratch"
+# What every row is to have; what is not run is named.
+EXPECTED = (GRID, COSINE, DEFAULT, FINE_TUNED, PAPER)
+# The paper's grid (section 3.2): another one of step decays is no row's first contender.
+_PAPER_GRID = {
+    "initial_learning_rates": {0.1, 0.01, 0.001, 0.0001},
+    "discount_steps": {10, 20, 50, 100},
+    "discount_factors": {0.99, 0.9, 0.88},
+}
+# The package's default by its names; a name without a folder is one of the package's.
+DEFAULTS = ("default", "trapezoid")
+
+
+@dataclasses.dataclass(frozen=True)
+class Contender:
+    """One schedule of an evaluation, and where it comes from.
+
+    Attributes:
+      role: what it is, one of `EXPECTED` or a description.
+      name: its name in the evaluation.
+      evaluation: where it was run.
+      num_runs: runs that it took to find it, on this task; None if that is not known. Of
+        several controllers the mean.
+      num_samples: gradient samples of these runs; likewise.
+      num_members: how many controllers share its row.
+    """
+
+    role: str
+    name: str
+    evaluation: Evaluation
+    num_runs: float | None
+    num_samples: float | None
+    num_members: int = 1
+
+
+def contenders(evaluation: Evaluation, runs: Sequence[Run]) -> list[Contender]:
+    """Returns the grids' winners and the controllers of an evaluation, in its order.
+
+    Args:
+      evaluation: an evaluate run.
+      runs: all runs of the root directory: what was searched and trained.
+    """
+    by_name = {run.name: run for run in runs}
+    found = []
+    for family in re.findall(r"@([\w/]+)", _text(evaluation.run, "evaluate.families")):
+        kind = family.rsplit("/", 1)[-1]
+        if kind == "best_of_grid":
+            found += _of_grid(evaluation, family, by_name)
+        elif kind in ("controller", "controllers"):
+            found += _of_controllers(evaluation, family, by_name)
+    return found
+
+
+def has_grid(evaluation: Evaluation) -> bool:
+    """Whether a grid's winner is among what was compared, as in the paper's tables."""
+    return "best_of_grid" in _text(evaluation.run, "evaluate.families")
+
+
+def _of_grid(evaluation, family, by_name) -> Iterator[Contender]:
+    path = str(_value(evaluation.run, family, "run"))
+    label = _value(evaluation.run, family, "label")
+    source = by_name.get(path)
+    task = _task(path, source)
+    is_moved = task not in (None, evaluation.run.task)
+    for name in evaluation.names:
+        if name.startswith(f"{label}: "):
+            role = _grid_role(evaluation, name, source)
+            role += f" on {task}, moved over" if is_moved else ""
+            yield Contender(role, name, evaluation, *_spend(source, is_moved))
+
+
+def _grid_role(evaluation, name, source):
+    description = evaluation.schedules.get(name)
+    kind = description.get("kind") if isinstance(description, dict) else None
+    families = _text(source, "baseline.families") if source else ""
+    if families.count("@") > 1:
+        return "best of a search over families"
+    if kind == "cosine":
+        return COSINE
+    if "@random_search" in families:
+        return "best of a random search"
+    return GRID if source is None or _is_papers(source) else "winner of another grid"
+
+
+def _is_papers(source):
+    found = {name: source.value(f"step_decay.{name}") for name in _PAPER_GRID}
+    return all(v is None or set(v) == _PAPER_GRID[n] for n, v in found.items())
+
+
+def _of_controllers(evaluation, family, by_name) -> Iterator[Contender]:
+    label = _value(evaluation.run, family, "label")
+    if label not in evaluation.names:
+        return
+    paths = _value(evaluation.run, family, "paths")
+    paths = [_value(evaluation.run, family, "path")] if paths is None else list(paths)
+    if not any("/" in str(path) for path in paths):
+        named = f"the package's {', '.join(map(str, paths))}, never trained here"
+        role = DEFAULT if all(path in DEFAULTS for path in paths) else named
+        yield Contender(role, label, evaluation, 0, 0.0)
+        return
+    folders = [re.sub(r"/controller/*$", "", str(path)) for path in paths]
+    sources = [by_name.get(folder) for folder in folders]
+    tasks = evaluation.source_tasks(label)
+    role, is_moved = _trained_role(sources[0]), evaluation.is_transfer(label)
+    if is_moved:
+        where = tasks[0] if len(tasks) == 1 else f"{len(tasks)} tasks"
+        role += f" on {where}, frozen"
+    spends = [_spend(source, is_moved) for source in sources]
+    means = [
+        None if None in column else sum(column) / len(column) for column in zip(*spends)
+    ]
+    yield Contender(role, label, evaluation, *means, len(paths))
+
+
+def _trained_role(source):
+    if source is None:
+        return "a controller"
+    initial = source.value("train.initial_controller")
+    if initial in DEFAULTS:
+        return FINE_TUNED
+    if initial is not None:
+        return f"fine-tuned from {os.path.normpath(str(initial))}"
+    names = ("environment.transform", "environment.reward")
+    is_papers = [source.value(name) for name in names] == ["raw", "validation_loss"]
+    return PAPER if is_papers else "trained from scratch"
+
+
+def _spend(source, is_moved) -> tuple[Any, Any]:
+    """Returns (runs, gradient samples) on the evaluation's task: none of what comes from another."""
+    if is_moved:
+        return 0, 0.0
+    results: Mapping[str, Any] = source.results if source else {}
+    return results.get("num_runs"), results.get("num_gradient_samples")
+
+
+def _task(path, source):
+    """A run's task: its own word, or the folder that it is filed under; None if neither tells."""
+    if source is not None:
+        return source.task
+    parts = path.split("/")
+    return parts[1] if parts[0] in TABLES and len(parts) > 2 else None
+
+
+def _value(run, family, parameter):
+    """A parameter of a family: that of its scope, or else of all."""
+    names = [f"{family}.{parameter}", f"{family.rsplit('/', 1)[-1]}.{parameter}"]
+    return next((v for v in map(run.value, names) if v is not None), None)
+
+
+def _text(run, parameter):
+    return run.config.get(parameter, "")

@@ -1,0 +1,209 @@
+"""The paper's rows with all contenders: what each came to, and what was spent to find it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from learned_lr.report import paper
+from learned_lr.report.blocks import Block, Bold, Heading, Table
+from learned_lr.report.contenders import (
+    EXPECTED,
+    GRID,
+    Contender,
+    contenders,
+    has_grid,
+)
+from learned_lr.report.evaluations import METRICS, Evaluation
+from learned_lr.report.reading import Run
+
+# An episode of the paper: 1,000 steps of 1,000 images, 101 measurements on 10,000 images, of
+# which three cost what one image of a step does. Its grid is 48 of them, its controllers 1,000.
+_PAPER_SAMPLES = 1000 * 1000 + 101 * 10_000 / 3
+_PAPER_RUNS = {"baseline": 48, "learned": 1000}
+# Of the default, in gradient samples: the references of its tasks and three seeds of imitation.
+DEFAULT_SAMPLES = 277_632_533
+_HEADER = (
+    "data set",
+    "network",
+    "contender",
+    "schedule",
+    "n",
+    "test loss",
+    "difference [95%]",
+    "p",
+    "test accuracy",
+    "runs",
+    "million samples",
+    "of the grid's",
+)
+_NOTE = (
+    "Mean ± standard deviation. Difference: from the winner of the grid, run by run on the same "
+    "seeds, with its bootstrap 95% interval; p: paired t-test, Holm-corrected for all "
+    "comparisons of its evaluation; 'paper' is as printed there (arXiv:1909.09712). Runs and "
+    "samples: what was spent on this very task to find the contender, in gradient samples: "
+    "trainee steps x batch size + validation images / 3; of several controllers in one row, '3 x', "
+    "each's. The default had cost "
+    f"{DEFAULT_SAMPLES / 1e6:.0f} million before, on other tasks, once for all."
+)
+_UNKNOWN = "–"
+
+
+def contenders_table(
+    evaluations: Sequence[Evaluation], runs: Sequence[Run]
+) -> Iterator[Block]:
+    """Yields the table of contenders; what a row lacks is named as not run.
+
+    Args:
+      evaluations: all evaluate runs; those without a grid's winner are left out.
+      runs: all runs of the root directory.
+    """
+    groups: dict[tuple[str, str], list[Contender]] = {}
+    used = [e for e in evaluations if has_grid(e) and len(e.rows)]
+    found = [(evaluation, contenders(evaluation, runs)) for evaluation in used]
+    # What several evaluations have is shown once, of the one with the most contenders.
+    for evaluation, compared in sorted(found, key=lambda item: -len(item[1])):
+        group = groups.setdefault(_key(evaluation), [])
+        known = {(contender.role, contender.name) for contender in group}
+        group += [c for c in compared if (c.role, c.name) not in known]
+    values = []
+    for pair, printed in _printed().items():
+        values += printed
+        own = [key for key in groups if (key[0], key[1].partition(",")[0]) == pair]
+        for key in own:
+            values += _group(key, groups.pop(key))
+        if not own:
+            values.append(_row(*pair, "ours"))
+    for key, group in groups.items():
+        values += _group(key, group)
+    rows = [_cells(value) for value in values]
+    yield Heading("Contenders and what they cost")
+    yield Table(
+        "contenders",
+        "Every contender of the paper's rows, with its spend on the task",
+        _HEADER,
+        rows,
+        values,
+        _NOTE,
+        [evaluation.run for evaluation in used],
+        frozenset(i for i, v in enumerate(values) if v["is_paper"]),
+        4,
+    )
+
+
+def _key(evaluation):
+    """(data set, network), the latter with what its task was bound to beside its name."""
+    dataset, network = paper.pair_of(evaluation)
+    known = ("name", "file", "dataset", "model")
+    bound = [
+        f"{name.partition('.')[2]} = {value}"
+        for name, value in evaluation.run.config.items()
+        if name.startswith("task.") and name.partition(".")[2] not in known
+    ]
+    return dataset, ", ".join([network, *bound])
+
+
+def _group(key, found: Sequence[Contender]) -> list[dict[str, Any]]:
+    """The rows of a task: the expected contenders in their order, then the others."""
+    order = {role: number for number, role in enumerate(EXPECTED)}
+    ranked = sorted(found, key=lambda c: order.get(c.role, len(order)))
+    grid = next((c.num_samples for c in ranked if c.role == GRID), None)
+    rows = [_our_row(key, contender, found, grid) for contender in ranked]
+    missing = set(EXPECTED) - {contender.role for contender in found}
+    rows += [_row(*key, role) for role in EXPECTED if role in missing]
+    return sorted(rows, key=lambda row: order.get(row["contender"], len(order)))
+
+
+def _our_row(key, contender, found, grid_samples) -> dict[str, Any]:
+    evaluation, name = contender.evaluation, contender.name
+    row = _row(*key, contender.role)
+    row.update(schedule=name, num_runs=len(evaluation.of(name)))
+    winners = {c.name for c in found if c.role == GRID and c.evaluation is evaluation}
+    for metric in METRICS:
+        known = evaluation.statistic(metric, name)
+        sample = evaluation.of(name)[metric]
+        row[metric] = sample.mean()
+        row[f"{metric}_std"] = known.get("standard_deviation", sample.std(ddof=1))
+        if name not in winners and evaluation.reference in winners:
+            for column in ("difference", "difference_low", "difference_high"):
+                row[f"{metric}_{column}"] = known.get(column)
+            row[f"{metric}_p"] = known.get("p_paired_holm")
+    row["num_controllers"] = contender.num_members
+    row["search_runs"] = contender.num_runs
+    row["gradient_samples"] = contender.num_samples
+    if grid_samples and contender.num_samples is not None:
+        row["of_the_grid"] = contender.num_samples / grid_samples
+    return row
+
+
+def _row(dataset, network, contender) -> dict[str, Any]:
+    return {
+        "dataset": dataset,
+        "network": network,
+        "contender": contender,
+        "is_paper": False,
+    }
+
+
+def _printed() -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """The paper's rows of both tables, by (data set, network)."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for name, treated in (("table1.csv", "auto"), ("table2.csv", "controller")):
+        for printed in paper.printed(name):
+            pair = printed["dataset"], printed["model"]
+            source = printed.get("source_dataset")
+            where = "" if source is None else f" on {source}, moved over"
+            for who, column in (("baseline", "baseline"), ("learned", treated)):
+                label = GRID if who == "baseline" else "learned"
+                row = _row(*pair, f"paper: {label}{where}")
+                row.update(is_paper=True, num_runs=int(printed["num_runs"]))
+                for metric in METRICS:
+                    for suffix in ("", "_std"):
+                        row[f"{metric}{suffix}"] = float(
+                            printed[f"{column}_{metric}{suffix}"]
+                        )
+                num_runs = 0 if source else _PAPER_RUNS[who]
+                row["search_runs"] = num_runs
+                row["gradient_samples"] = num_runs * _PAPER_SAMPLES
+                row["of_the_grid"] = num_runs / _PAPER_RUNS["baseline"]
+                found.setdefault(pair, []).append(row)
+    return found
+
+
+def _cells(row) -> list[str]:
+    cells = [row["dataset"], row["network"], row["contender"]]
+    if "num_runs" not in row:
+        return [*cells, _UNKNOWN, "not run", *[_UNKNOWN] * (len(_HEADER) - 5)]
+    loss, accuracy = (
+        f"{row[m]:.4f} ± {row[f'{m}_std']:.4f}" if _is_known(row[m]) else _UNKNOWN
+        for m in METRICS
+    )
+    samples, num_controllers = row["gradient_samples"], row.get("num_controllers", 1)
+    each = f"{num_controllers} x " if num_controllers > 1 else ""
+    cells += [
+        row.get("schedule", _UNKNOWN),
+        str(row["num_runs"]),
+        loss,
+        _difference(row),
+        _number(row.get("test_loss_p"), ".2g"),
+        accuracy,
+        each + _number(row["search_runs"], ",.0f"),
+        _number(None if samples is None else samples / 1e6, ",.1f"),
+        _number(row.get("of_the_grid"), ".2f"),
+    ]
+    return cells if row["is_paper"] else [Bold(cell) for cell in cells]
+
+
+def _difference(row):
+    low, high = (row.get(f"test_loss_difference_{end}") for end in ("low", "high"))
+    text = _number(row.get("test_loss_difference"), "+.4f")
+    return f"{text} [{low:+.4f}, {high:+.4f}]" if _is_known(low) else text
+
+
+def _number(value, form):
+    return format(value, form) if _is_known(value) else _UNKNOWN
+
+
+def _is_known(value):
+    return value is not None and not math.isnan(value)

@@ -1,0 +1,115 @@
+"""Grids in the report: of one round, as older runs have it, and with the finalists' round."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pathlib
+import shutil
+
+import pytest
+from hand_made_runs import write_table
+
+from learned_lr.report import assembly, sections
+from learned_lr.report.blocks import Bold, Table
+from learned_lr.report.grids import read_grid
+from learned_lr.report.reading import find_runs
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CONFIG = """
+baseline.families = [@constant_rate]
+baseline.num_finalist_seeds = 2
+baseline.num_finalists = 2
+baseline.num_seeds = 1
+constant_rate.learning_rates = (0.1, 0.2, 0.3)
+"""
+
+
+def _row(round_name, schedule, seed, loss):
+    return {
+        "round": round_name,
+        "schedule": schedule,
+        "kind": "constant",
+        "seed": seed,
+        "best_validation_loss": loss,
+        "best_trainee_step": 10,
+        "final_validation_loss": loss,
+        "mean_validation_loss": loss,
+        "diverged": False,
+    }
+
+
+# The best of the first round, b, is behind a on the others.
+ROWS = [
+    _row("all", "a", 0, 0.25),
+    _row("all", "b", 0, 0.125),
+    _row("all", "c", 0, 0.5),
+    *(_row("final", "b", seed, 0.75) for seed in (1, 2)),
+    *(_row("final", "a", seed, loss) for seed, loss in ((1, 0.25), (2, 0.75))),
+]
+
+
+@pytest.fixture
+def read(tmp_path):
+    """A function (rows) that returns the run and the rows that the report reads."""
+
+    def read(rows):
+        path = tmp_path / "baseline" / "toy" / "run"
+        path.mkdir(parents=True)
+        (path / "operative_config.gin").write_text(CONFIG)
+        (path / "run.json").write_text(json.dumps({"status": "running"}))
+        write_table(path / "grid.csv", rows)
+        (run,) = find_runs(str(tmp_path))
+        return run, read_grid(run)
+
+    return read
+
+
+def test_the_final_round_decides_and_the_winner_is_bold(read):
+    run, rows = read(ROWS)
+    (table,) = (
+        b for b in sections.grids_section([(run, rows)]) if isinstance(b, Table)
+    )
+    assert table.header[1:] == ["best validation loss", "on 2 other seeds"]
+    assert table.rows == [
+        ["b", "0.1250", "0.7500"],
+        ["a", "0.2500", "0.5000"],
+        ["c", "0.5000", ""],
+    ]
+    assert [isinstance(row[0], Bold) for row in table.rows] == [False, True, False]
+    assert [v["finalist_best_validation_loss"] for v in table.values] == [
+        0.75,
+        0.5,
+        None,
+    ]
+    assert table.note.startswith("The best 2 were run again")
+    assert run.problems == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        (ROWS[:-1], "grid.csv holds 6 of 7 runs"),
+        (ROWS[:3], "grid.csv holds 3 of 7 runs"),
+        (ROWS[:-1], "schedules have unequal numbers of seeds: 2, but a 1"),
+    ],
+)
+def test_what_a_round_lacks_is_named(read, rows, problem):
+    run, _ = read(rows)
+    assert problem in run.problems
+
+
+def test_the_committed_grid_of_one_round_is_read(tmp_path):
+    source = ROOT / "results" / "fashion_mnist_lenet5" / "baseline"
+    name = "fashion_mnist_lenet5"
+    shutil.copytree(source, tmp_path / "baseline" / name / name)
+    (run,) = find_runs(str(tmp_path))
+    assert len(read_grid(run)) == 48
+    assert not [problem for problem in run.problems if "grid.csv" in problem]
+    assembly.report(str(tmp_path))
+    best = f"baseline_{name}_{name}_best.csv"
+    found = (tmp_path / "report" / best).read_text(encoding="utf-8")
+    committed = (ROOT / "results" / "report" / best).read_text(encoding="utf-8")
+    assert found == committed
+    winner = json.loads((source / "best.json").read_text(encoding="utf-8"))
+    assert next(csv.DictReader(found.splitlines()))["schedule"] == winner["name"]

@@ -1,0 +1,354 @@
+"""The paper's rows: what each contender is, what it came to, what it cost, and what was not run."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import pathlib
+
+import pytest
+from hand_made_runs import EPISODE, write_table
+
+from learned_lr.control import pretrained
+from learned_lr.report import assembly, contenders, paper_rows, statistics
+from learned_lr.trainees import families, spend, tasks
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TASK = "fashion_mnist_lenet5"
+EVALUATE = """
+evaluate.families = \\
+    [@best_of_grid,
+     @cosine/best_of_grid,
+     @source/best_of_grid,
+     @constant_rate,
+     @controller,
+     @tuned/controller,
+     @paper/controller,
+     @transfer/controller]
+best_of_grid.label = 'best of grid'
+best_of_grid.run = 'baseline/fashion_mnist_lenet5/grid'
+cosine/best_of_grid.label = 'best cosine'
+cosine/best_of_grid.run = 'baseline/fashion_mnist_lenet5/cosines'
+source/best_of_grid.label = 'best of source'
+source/best_of_grid.run = 'baseline/cifar10_lenet5/grid'
+controller.label = 'default'
+controller.path = 'default'
+tuned/controller.label = 'tuned'
+tuned/controller.path = 'train/fashion_mnist_lenet5/tuned/controller'
+paper/controller.label = 'recipe'
+paper/controller.path = 'train/fashion_mnist_lenet5/paper/controller'
+transfer/controller.label = 'transfer'
+transfer/controller.path = 'train/cifar10_lenet5/tuned/controller/'
+"""
+LOSSES = {
+    "best of grid: step decay 0.01, 50, 0.9": ("step_decay", [0.5, 0.75, 0.625]),
+    "best cosine: cosine 0.01": ("cosine", [0.5, 0.625, 0.5]),
+    "best of source: step decay 0.1, 10, 0.9": ("step_decay", [1.0, 1.0, 1.25]),
+    "constant 0.1": ("constant", [1.0, 1.25, 1.5]),
+    "default": ("learned", [0.5, 0.5, 0.75]),
+    "tuned": ("learned", [0.25, 0.375, 0.375]),
+    "recipe": ("learned", [0.75, 0.875, 1.0]),
+    "transfer": ("learned", [0.75, 0.75, 1.0]),
+}
+SOURCES = {"default": ["a", "b"], "transfer": ["cifar10_lenet5"]}
+
+
+def _make(path, config, **results):
+    path.mkdir(parents=True)
+    (path / "operative_config.gin").write_text(config)
+    record = {"status": "finished", "results": results}
+    (path / "run.json").write_text(json.dumps(record))
+    return path
+
+
+def _make_evaluation(
+    root_dir, config=EVALUATE, reference=None, folder="run", **results
+):
+    results = {"dataset": "fashion_mnist", "model": "lenet5", "task": TASK, **results}
+    path = _make(root_dir / "evaluate" / results["task"] / folder, config, **results)
+    runs, rows, schedules = [], [], {}
+    reference = reference or next(iter(LOSSES))
+    for name, (kind, losses) in LOSSES.items():
+        schedules[name] = {"kind": kind}
+        if kind == "learned":
+            source_tasks = SOURCES.get(name, [TASK])
+            schedules[name]["controller"] = {"source_tasks": source_tasks}
+        for seed, loss in enumerate(losses):
+            runs.append({"schedule": name, "kind": kind, "seed": seed, **EPISODE})
+            runs[-1].update(test_loss=loss, test_accuracy=1 - loss / 2)
+        difference = statistics.compare(losses, LOSSES[reference][1])
+        rows.append({"metric": "test_loss", "schedule": name, "reference": reference})
+        rows[-1].update(num_runs=3, **dataclasses.asdict(difference), star="")
+    for row, p_value in zip(rows, statistics.holm([r["p_paired"] for r in rows])):
+        row["p_paired_holm"] = p_value
+    write_table(path / "evaluation.csv", runs)
+    write_table(path / "statistics.csv", rows)
+    (path / "schedules.json").write_text(json.dumps(schedules))
+
+
+def _make_searches(root_dir):
+    baseline, train = root_dir / "baseline", root_dir / "train"
+    grid = "baseline.families = [@step_decay]\n"
+    _make(baseline / TASK / "grid", grid, num_runs=57, num_gradient_samples=80e6)
+    cosines = "baseline.families = [@cosine]\n"
+    _make(baseline / TASK / "cosines", cosines, num_runs=57, num_gradient_samples=76e6)
+    _make(
+        baseline / "cifar10_lenet5" / "grid", grid, num_runs=57, task="cifar10_lenet5"
+    )
+    tuned = "train.initial_controller = 'default'\n"
+    _make(train / TASK / "tuned", tuned, num_runs=20, num_gradient_samples=20e6)
+    recipe = "environment.transform = 'raw'\nenvironment.reward = 'validation_loss'\n"
+    _make(train / TASK / "paper", recipe, num_runs=52, num_gradient_samples=None)
+    _make(train / "cifar10_lenet5" / "tuned", tuned, num_runs=20)
+
+
+def _rows(root_dir):
+    """The table's values by (data set, network, contender), and as it is shown."""
+    assembly.report(str(root_dir))
+    file = root_dir / "report" / "contenders.csv"
+    rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+    text = (root_dir / "report" / "report.md").read_text(encoding="utf-8")
+    text = text.replace("\\", "").replace("**", "")
+    section = text.partition("## Contenders")[2].partition("\n## ")[0]
+    shown = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in section.splitlines()
+        if line.startswith("| ")
+    ]
+    keys = [(r["dataset"], r["network"], r["contender"]) for r in rows]
+    assert keys == [tuple(cells[:3]) for cells in shown[1:]] and keys
+    return dict(zip(keys, rows)), {tuple(cells[:3]): cells[3:] for cells in shown[1:]}
+
+
+@pytest.fixture
+def everything(tmp_path):
+    """The table of a root directory with all contenders of one task."""
+    _make_evaluation(tmp_path)
+    _make_searches(tmp_path)
+    return _rows(tmp_path)
+
+
+def test_each_contender_has_its_role_and_its_spend(everything):
+    values, shown = everything
+    own = {key[2]: value for key, value in values.items() if key[1] == "lenet5"}
+    expected = {
+        "winner of the grid": (57, 80e6, 1.0),
+        "best cosine of a search": (57, 76e6, 0.95),
+        "the default, never trained here": (0, 0.0, 0.0),
+        "fine-tuned from the default": (20, 20e6, 0.25),
+        "the paper's recipe from scratch": (52, None, None),
+        "winner of the grid on cifar10_lenet5, moved over": (0, 0.0, 0.0),
+        "fine-tuned from the default on cifar10_lenet5, frozen": (0, 0.0, 0.0),
+    }
+    assert list(own) == list(expected)
+    for role, (num_runs, samples, ratio) in expected.items():
+        row = own[role]
+        assert float(row["search_runs"]) == num_runs
+        for column, value in (("gradient_samples", samples), ("of_the_grid", ratio)):
+            assert row[column] == "" if value is None else float(row[column]) == value
+    row = shown["fashion_mnist", "lenet5", "best cosine of a search"]
+    assert row[-3:] == ["57", "76.0", "0.95"]
+    assert shown["fashion_mnist", "lenet5", "the paper's recipe from scratch"][-3:] == [
+        *("52", "–", "–")
+    ]
+
+
+def test_figures_are_paired_with_the_grids_winner(everything):
+    values, shown = everything
+    key = ("fashion_mnist", "lenet5", "fine-tuned from the default")
+    row, losses = (
+        values[key],
+        [LOSSES[name][1] for name in ("tuned", next(iter(LOSSES)))],
+    )
+    expected = statistics.compare(*losses)
+    assert float(row["test_loss"]) == expected.mean
+    assert float(row["test_loss_difference"]) == expected.difference
+    p_values = [
+        statistics.compare(sample, losses[1]).p_paired for _, sample in LOSSES.values()
+    ]
+    holm = statistics.holm(p_values)[list(LOSSES).index("tuned")]
+    assert float(row["test_loss_p"]) == pytest.approx(holm)
+    assert holm > statistics.compare(*losses).p_paired
+    cells = shown[key]
+    assert cells[:3] == ["tuned", "3", "0.3333 ± 0.0722"]
+    assert cells[3].startswith("-0.2917 [-0.") and cells[4] == f"{holm:.2g}"
+    winner = shown["fashion_mnist", "lenet5", "winner of the grid"]
+    assert winner[0] == "best of grid: step decay 0.01, 50, 0.9"
+    assert winner[2:5] == ["0.6250 ± 0.1250", "–", "–"]
+
+
+def test_against_another_schedule_no_difference_is_shown(tmp_path):
+    _make_evaluation(tmp_path, reference="constant 0.1")
+    _, shown = _rows(tmp_path)
+    cells = shown["fashion_mnist", "lenet5", "best cosine of a search"]
+    assert cells[2:5] == ["0.5417 ± 0.0722", "–", "–"]
+
+
+def test_what_is_not_run_is_named(tmp_path):
+    config = EVALUATE.replace("     @tuned/controller,\n", "")
+    _make_evaluation(tmp_path, config.replace("     @cosine/best_of_grid,\n", ""))
+    _make_searches(tmp_path)
+    _, shown = _rows(tmp_path)
+    missing = {key for key, cells in shown.items() if cells[1] == "not run"}
+    roles = ("best cosine of a search", "fine-tuned from the default")
+    pairs = [(d, n) for d in ("fashion_mnist", "cifar10") for n in ("cnn", "resnet18")]
+    assert missing == {
+        *((*pair, "ours") for pair in pairs),
+        *(("fashion_mnist", "lenet5", role) for role in roles),
+    }
+
+
+def test_searches_that_are_not_there_leave_the_spend_open(tmp_path):
+    _make_evaluation(tmp_path)
+    values, shown = _rows(tmp_path)
+    for role in ("winner of the grid", "a controller"):
+        row = values["fashion_mnist", "lenet5", role]
+        assert row["search_runs"] == row["gradient_samples"] == ""
+        assert shown["fashion_mnist", "lenet5", role][-3:] == ["–"] * 3
+
+
+def test_a_controller_of_unknown_training_is_not_free(tmp_path):
+    path = "train/fashion_mnist_lenet5/tuned/controller"
+    _make_evaluation(tmp_path, EVALUATE.replace(path, "elsewhere/controller"))
+    _make_searches(tmp_path)
+    values, _ = _rows(tmp_path)
+    row = values["fashion_mnist", "lenet5", "a controller"]
+    assert (row["schedule"], row["gradient_samples"]) == ("tuned", "")
+
+
+@pytest.mark.parametrize(
+    ("families", "roles"),
+    [
+        ("@random_search", ["best of a random search", "best cosine of a search"]),
+        ("@step_decay, @cosine", ["best of a search over families"] * 2),
+    ],
+)
+def test_other_searches_are_no_grid_of_the_papers(tmp_path, families, roles):
+    _make_evaluation(tmp_path)
+    for name in ("grid", "cosines"):
+        config = f"baseline.families = [{families}]\n"
+        _make(tmp_path / "baseline" / TASK / name, config, num_runs=48)
+    values, shown = _rows(tmp_path)
+    own = [key[2] for key in values if key[1] == "lenet5"]
+    assert set(roles) <= set(own)
+    assert shown["fashion_mnist", "lenet5", "winner of the grid"][1] == "not run"
+
+
+def test_what_two_evaluations_have_is_shown_once(tmp_path):
+    _make_evaluation(tmp_path)
+    first = (
+        "evaluate.families = [@best_of_grid, @controller]\n"
+        + EVALUATE.partition("]")[2]
+    )
+    _make_evaluation(tmp_path, first, folder="a_first")
+    _make_searches(tmp_path)
+    values, _ = _rows(tmp_path)
+    roles = [key[2] for key in values if key[1] == "lenet5"]
+    assert len(roles) == 7
+    text = (tmp_path / "report" / "contenders.csv").read_text(encoding="utf-8")
+    assert text.count("the default, never trained here") == 1
+
+
+def test_a_denser_grid_is_another(tmp_path):
+    _make_evaluation(tmp_path)
+    _make_searches(tmp_path)
+    path = tmp_path / "baseline" / TASK / "grid" / "operative_config.gin"
+    paper = "step_decay.initial_learning_rates = (0.0001, 0.001, 0.01, 0.1)\n"
+    for rates, role in (
+        (paper, "winner of the grid"),
+        (paper.replace("(", "(0.3, "), "winner of another grid"),
+    ):
+        path.write_text(f"baseline.families = [@step_decay]\n{rates}")
+        values, _ = _rows(tmp_path)
+        key = "fashion_mnist", "lenet5", role
+        assert values[key]["schedule"] == "best of grid: step decay 0.01, 50, 0.9"
+
+
+def test_the_default_is_known_by_its_names(tmp_path):
+    assert {"default", pretrained.DEFAULT} == set(contenders.DEFAULTS)
+    config = EVALUATE.replace("'default'\ntuned/", "'cifar10_relative'\ntuned/")
+    _make_evaluation(tmp_path, config)
+    values, _ = _rows(tmp_path)
+    role = "the package's cifar10_relative, never trained here"
+    assert values["fashion_mnist", "lenet5", role]["gradient_samples"] == "0.0"
+
+
+def test_of_several_controllers_each_has_its_spend(tmp_path):
+    config = EVALUATE.replace("@tuned/controller", "@tuned/controllers")
+    config = config.replace("tuned/controller.label", "tuned/controllers.label")
+    paths = [f"train/fashion_mnist_lenet5/{n}/controller" for n in ("tuned", "second")]
+    config += f"tuned/controllers.paths = {tuple(paths)}\n"
+    _make_evaluation(tmp_path, config)
+    _make_searches(tmp_path)
+    second = "train.initial_controller = 'default'\n"
+    path = tmp_path / "train" / TASK / "second"
+    _make(path, second, num_runs=30, num_gradient_samples=30e6)
+    values, shown = _rows(tmp_path)
+    key = "fashion_mnist", "lenet5", "fine-tuned from the default"
+    assert float(values[key]["gradient_samples"]) == 25e6
+    assert shown[key][-3:] == ["2 x 25", "25.0", "0.31"]
+
+
+def test_an_unfinished_evaluation_is_known_by_its_task(tmp_path):
+    _make_evaluation(tmp_path)
+    path = tmp_path / "evaluate" / TASK / "run" / "run.json"
+    path.write_text(json.dumps({"status": "running"}))
+    values, _ = _rows(tmp_path)
+    assert ("fashion_mnist", "lenet5", "winner of the grid") in values
+
+
+def test_the_papers_rows_have_its_figures_and_its_spend(everything):
+    values, shown = everything
+    cells = shown["cifar10", "resnet18", "paper: learned"]
+    assert cells[:4] == ["–", "10", "0.6288 ± 0.0196", "–"]
+    assert cells[-4:] == ["0.8181 ± 0.0069", "1,000", "1,336.7", "20.83"]
+    row = values["fashion_mnist", "cnn", "paper: winner of the grid"]
+    samples = 48 * spend.gradient_samples(tasks.fashion_mnist_cnn())
+    assert float(row["gradient_samples"]) == pytest.approx(samples)
+    moved = shown["fashion_mnist", "cnn", "paper: learned on cifar10, moved over"]
+    assert moved[2] == "0.2598 ± 0.0071" and moved[-3:] == ["0", "0.0", "0.00"]
+
+
+def test_a_thin_network_is_no_row_of_the_papers(tmp_path):
+    task = "fashion_mnist_resnet18_thin"
+    config = EVALUATE.replace(TASK, task) + "task.precision = 'mixed_bfloat16'\n"
+    _make_evaluation(tmp_path, config, task=task, model="resnet18")
+    values, _ = _rows(tmp_path)
+    network = "resnet18_thin, precision = 'mixed_bfloat16'"
+    assert ("fashion_mnist", network, "winner of the grid") in values
+    assert ("fashion_mnist", "resnet18", "ours") in values
+
+
+def test_evaluations_without_a_grid_have_no_row(tmp_path):
+    config = "evaluate.families = [@controller]\ncontroller.label = 'default'\n"
+    _make_evaluation(tmp_path, config)
+    values, _ = _rows(tmp_path)
+    assert not [key for key in values if key[1] == "lenet5"]
+
+
+def test_what_the_default_cost_is_that_of_its_runs():
+    """The references of its tasks, and three seeds of imitation, from their committed tables."""
+    numbers, samples = {}, {"training": 0.0, "selection": 0.0}
+    with (ROOT / "results" / "references" / "references.csv").open() as file:
+        for row in csv.DictReader(file):
+            key = row["task"], row["split"]
+            numbers[key] = numbers.get(key, 0) + 1
+    total = 0.0
+    for (name, split), num_runs in numbers.items():
+        if split == "held_out":  # They were opened when it was made.
+            continue
+        cost = spend.gradient_samples(families.parse(name, 25))
+        samples[split] += cost
+        total += num_runs * cost
+    imitation = ROOT / "results" / "imitation"
+    config = (imitation / "operative_config.gin").read_text(encoding="utf-8")
+    for line in (
+        "num_rounds = 4",
+        "num_episodes_per_task = 1",
+        "num_evaluation_episodes = 3",
+    ):
+        assert f"imitate.{line}\n" in config
+    num_seeds = len(list(imitation.glob("seed_*")))
+    total += num_seeds * 4 * (samples["training"] + 3 * samples["selection"])
+    assert paper_rows.DEFAULT_SAMPLES == round(total)
