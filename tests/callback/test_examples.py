@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import re
+import runpy
 import subprocess
 import sys
 
@@ -19,10 +20,21 @@ _EXAMPLES = {
     "pytorch_loop": "torch",
     "jax_loop": "jax",
 }
+# Those that also run without the callback: a package, epochs that take seconds, a figure, and what it must reach.
+_WITH_OPTIONS = {
+    "image_augmentation": ("keras", 8, "accuracy", 0.8),
+    "text_sentiment": ("keras", 2, "accuracy", 0.8),
+    "rare_positives": ("keras", 5, "ROC AUC", 0.6),
+    "forecasting": ("keras", 3, "mean absolute error", 0.4),
+    "fine_tuning": ("keras", 8, "accuracy", 0.6),
+    "attention_mil": ("keras", 8, "accuracy", 0.8),
+    "custom_train_step": ("tensorflow", 10, "accuracy", 0.8),
+}
 
 
 def test_every_example_is_tested():
-    assert {p.stem for p in (_ROOT / "examples").glob("*.py")} == set(_EXAMPLES)
+    names = {p.stem for p in (_ROOT / "examples").glob("*.py")}
+    assert names == {*_EXAMPLES, *_WITH_OPTIONS}
 
 
 @pytest.mark.smoke
@@ -43,3 +55,18 @@ def test_example(name, tmp_path):
     assert float(accuracy) > 0.85
     if name == "keras_fit":
         assert len(RateTable.load(str(tmp_path / "lr.csv")).steps) > 50
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("name", _WITH_OPTIONS)
+def test_example_with_options(name, monkeypatch, capsys):
+    package, epochs, figure, bound = _WITH_OPTIONS[name]
+    pytest.importorskip(package)
+    path = str(_ROOT / "examples" / f"{name}.py")
+    monkeypatch.setattr(sys, "argv", [path, f"--epochs={epochs}"])
+    runpy.run_path(path, run_name="__main__")
+    output = capsys.readouterr().out
+    assert re.search(r"LearnedLearningRate: \d+ decisions", output)
+    (value,) = re.findall(rf"test {figure}: ([\d.]+)", output)
+    is_error = "error" in figure
+    assert float(value) < bound if is_error else float(value) > bound
