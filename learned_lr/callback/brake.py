@@ -47,6 +47,7 @@ class SafetyBrake:
         factor: float = 5.0,
         num_decisions: int = _NUM_DECISIONS,
         control_interval: int = _MIN_INTERVAL,
+        is_weighted: bool = False,
     ):
         """Checks the factor.
 
@@ -54,6 +55,8 @@ class SafetyBrake:
           factor: float > 1, see above.
           num_decisions: int, those of the whole run; of more than 25 more in a row must be bad for a slow death.
           control_interval: int, training steps between two of them; likewise where it is less than 4.
+          is_weighted: whether classes or examples are weighted in training. The held-out loss is then not the one that falls,
+            and that neither is below its start is no alarm.
 
         Raises:
           ValueError: unless it is above 1.
@@ -69,7 +72,8 @@ class SafetyBrake:
         self.best: tuple[float, float] = (math.inf, math.inf)
         self._first_train = math.nan
         self._in_a_row = [0] * 3
-        self._num_alarms = self._num_stuck_alarms = 0
+        self._num_alarms = 0
+        self._num_stuck_alarms = _MAX_STUCK_ALARMS if is_weighted else 0
 
     def alarm(self, train_loss: float, validation_loss: float) -> str | None:
         """Takes the losses of a decision, in order.

@@ -235,7 +235,11 @@ class LearnedLearningRate(keras.callbacks.Callback):
         return refusals.begun(self._fit, "on_train_begin() and on_epoch_begin() first")
 
     def _new_run(
-        self, num_steps: int, num_done: int, rates: starting_rates.StartingRates
+        self,
+        num_steps: int,
+        num_done: int,
+        rates: starting_rates.StartingRates,
+        fit: FitArguments,
     ) -> ControlledRun:
         loop = ControlLoop(
             self.controller,
@@ -245,7 +249,9 @@ class LearnedLearningRate(keras.callbacks.Callback):
             is_sgd=rates.is_sgd,
         )
         interval, factor = loop.control_interval, self.brake_factor or math.inf
-        brake = SafetyBrake(factor, num_steps // interval, interval)
+        weights = fit.class_weight, fit.sample_weight
+        is_weighted = any(w is not None for w in weights)
+        brake = SafetyBrake(factor, num_steps // interval, interval, is_weighted)
         return ControlledRun(loop, brake, num_done)
 
     def _start(self, epoch: int) -> ControlledFit:
@@ -264,7 +270,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
         optimizer, compiled = self.model.optimizer, self._compiled_rate
         rates = starting_rates.find(optimizer, compiled, *self._rates)
         self._run = run_start.start(
-            lambda: self._new_run(num_steps, num_done, rates),
+            lambda: self._new_run(num_steps, num_done, rates, fit),
             previous,
             files,
             num_updates,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
+import keras
 import numpy as np
 import pytest
 
+from learned_lr import LearnedLearningRate
 from learned_lr.callback.brake import DEATH, EXPLOSION, FAR_ABOVE_START, SafetyBrake
 
 
@@ -99,6 +101,40 @@ def test_what_no_brake_helps_is_the_level_of_the_run():
 
 def test_what_never_learns_is_no_alarm_after_three():
     assert sum(map(bool, _alarms(2.3, *[2.31] * 50))) == 3
+
+
+def test_weighted_losses_that_stay_above_their_start_are_no_alarm():
+    losses = [0.55, *[(0.7, 0.65)] * 50]
+    assert any(_alarms(*losses))
+    assert not any(_alarms(*losses, brake=SafetyBrake(is_weighted=True)))
+    exploded = _alarms(0.55, 0.5, 6.0, brake=SafetyBrake(is_weighted=True))
+    assert exploded[-1] == EXPLOSION
+
+
+@pytest.mark.parametrize(
+    ("weights", "is_weighted"),
+    [
+        ({}, False),
+        ({"class_weight": {0: 1.0, 1: 3.0}}, True),
+        ({"sample_weight": np.full(40, 2.0)}, True),
+    ],
+)
+def test_the_callback_says_whether_losses_are_weighted(
+    monkeypatch, weights, is_weighted
+):
+    found = []
+
+    def spy(*arguments):
+        found.append(arguments[-1])
+        return SafetyBrake(*arguments)
+
+    monkeypatch.setattr("learned_lr.callback.callback.SafetyBrake", spy)
+    model = keras.Sequential([keras.layers.Dense(2, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    x, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
+    callback = LearnedLearningRate(validation_data=(x, y), verbose=0)
+    model.fit(x, y, epochs=2, callbacks=[callback], verbose=0, **weights)
+    assert found == [is_weighted]
 
 
 def test_losses_below_zero_have_no_twice():
