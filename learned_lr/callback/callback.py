@@ -239,7 +239,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
         num_steps: int,
         num_done: int,
         rates: starting_rates.StartingRates,
-        fit: FitArguments,
+        is_weighted: bool = False,
     ) -> ControlledRun:
         loop = ControlLoop(
             self.controller,
@@ -249,8 +249,6 @@ class LearnedLearningRate(keras.callbacks.Callback):
             is_sgd=rates.is_sgd,
         )
         interval, factor = loop.control_interval, self.brake_factor or math.inf
-        weights = fit.class_weight, fit.sample_weight
-        is_weighted = any(w is not None for w in weights)
         brake = SafetyBrake(factor, num_steps // interval, interval, is_weighted)
         return ControlledRun(loop, brake, num_done)
 
@@ -270,7 +268,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
         optimizer, compiled = self.model.optimizer, self._compiled_rate
         rates = starting_rates.find(optimizer, compiled, *self._rates)
         self._run = run_start.start(
-            lambda: self._new_run(num_steps, num_done, rates, fit),
+            lambda: self._new_run(num_steps, num_done, rates, fit.is_weighted),
             previous,
             files,
             num_updates,

@@ -40,6 +40,11 @@ class FitArguments:
     sample_weight: Any = None
     class_weight: Any = None
 
+    @property
+    def is_weighted(self) -> bool:
+        """Whether classes or examples are weighted in training."""
+        return self.class_weight is not None or self.sample_weight is not None
+
 
 def arguments(
     callback: keras.callbacks.Callback, validation_data: Any = None
