@@ -129,7 +129,8 @@ def test_the_callback_says_whether_losses_are_weighted(
         return SafetyBrake(*arguments)
 
     monkeypatch.setattr("learned_lr.callback.callback.SafetyBrake", spy)
-    model = keras.Sequential([keras.layers.Dense(2, activation="softmax")])
+    layers = [keras.Input((3,)), keras.layers.Dense(2, activation="softmax")]
+    model = keras.Sequential(layers)
     model.compile("adam", "sparse_categorical_crossentropy")
     x, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
     callback = LearnedLearningRate(validation_data=(x, y), verbose=0)
