@@ -116,7 +116,8 @@ def test_reference_has_every_room():
 
 
 def test_every_family_is_on_the_page_of_comparisons():
-    source = documents.read("learned_lr/jobs/schedule_families.py")
+    modules = "schedule_families", "controller_pools"
+    source = "".join(documents.read(f"learned_lr/jobs/{name}.py") for name in modules)
     families = set(re.findall(r'^@gin.register\("(\w+)"\)', source, re.MULTILINE))
     assert len(families) > 10
     named = {c[1:] for c in documents.inline_code("docs/comparing.md") if c[0] == "@"}
