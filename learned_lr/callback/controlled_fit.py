@@ -118,9 +118,8 @@ class ControlledFit:
         if run.losses.is_running_mean is None and run.losses.num_epoch_steps > 1:
             # After one step a running mean is the loss itself.
             backends.sync(self._model)
-            loss = float(backends.to_numpy((logs or {})["loss"]))
-            is_mean = own_steps.is_running_mean(self._model, loss)
-            run.losses.is_running_mean = is_mean
+            latest = run.losses.latest()
+            run.losses.is_running_mean = own_steps.is_running_mean(self._model, latest)
         if run.loop.is_due(run.step):
             start = time.perf_counter()
             backends.sync(self._model)

@@ -57,6 +57,10 @@ class IntervalLoss:
             loss = loss.detach() if hasattr(loss, "detach") else loss
             self._logged.append((num_steps, loss))
 
+    def latest(self) -> float:
+        """The loss in the latest log, of those that are kept."""
+        return _number(self._logged[-1][1])
+
     def read(self, logs: Mapping[str, Any] | None) -> None:
         """Takes the losses out of the latest logs, or those that were kept.
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from learned_lr.report.evaluations import Evaluation
+from learned_lr.report.tables import number
 
 _DPI = 110
 
@@ -89,7 +90,7 @@ def heat_map(grid: pd.DataFrame) -> bytes:
         image = panel.imshow(values, norm=norm, cmap="viridis_r", aspect="auto")
         for row, column in np.ndindex(values.shape):
             value = values[row, column]
-            text = "–" if np.isnan(value) else f"{value:.3f}"
+            text = number(value, ".3f")
             is_dark = not np.isnan(value) and norm(value) > 0.5
             panel.text(
                 *(column, row, text),

@@ -9,6 +9,7 @@ from typing import Any
 
 from learned_lr.report.blocks import Block, Bold, Heading, Table
 from learned_lr.report.evaluations import METRICS, Evaluation
+from learned_lr.report.tables import UNKNOWN
 
 _HEADER = (
     "data set",
@@ -78,7 +79,7 @@ def _table(evaluations, name, treated, is_transfer) -> Table:
             values.append(row)
             rows.append([Bold(cell) for cell in _cells(row)])
         if not same:
-            rows.append([*key, "ours", "not run", *["–"] * 4])
+            rows.append([*key, "ours", "not run", *[UNKNOWN] * 4])
             values.append({"dataset": key[0], "network": key[1], "who": "ours"})
         ours = [row for row in ours if row not in same]
     for row in ours:
@@ -143,7 +144,7 @@ def _cells(row):
         for who in ("baseline", "learned"):
             mean, deviation = (row[f"{who}_{metric}{s}"] for s in ("", "_std"))
             if mean is None:
-                cells.append("–")
+                cells.append(UNKNOWN)
                 continue
             star = row[f"{metric}_star"] if who == "learned" else ""
             cells.append(f"{float(mean):.4f} ± {float(deviation):.4f}{star}")

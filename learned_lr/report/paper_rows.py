@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from learned_lr.report.contenders import (
 )
 from learned_lr.report.evaluations import METRICS, Evaluation
 from learned_lr.report.reading import Run
+from learned_lr.report.tables import UNKNOWN, is_known, number
 
 # An episode of the paper: 1,000 steps of 1,000 images, 101 measurements on 10,000 images, of
 # which three cost what one image of a step does. Its grid is 48 of them, its controllers 1,000.
@@ -47,7 +47,6 @@ _NOTE = (
     "each's. The default had cost "
     f"{DEFAULT_SAMPLES / 1e6:.0f} million before, on other tasks, once for all."
 )
-_UNKNOWN = "–"
 
 
 def contenders_table(
@@ -174,36 +173,28 @@ def _printed() -> dict[tuple[str, str], list[dict[str, Any]]]:
 def _cells(row) -> list[str]:
     cells = [row["dataset"], row["network"], row["contender"]]
     if "num_runs" not in row:
-        return [*cells, _UNKNOWN, "not run", *[_UNKNOWN] * (len(_HEADER) - 5)]
+        return [*cells, UNKNOWN, "not run", *[UNKNOWN] * (len(_HEADER) - 5)]
     loss, accuracy = (
-        f"{row[m]:.4f} ± {row[f'{m}_std']:.4f}" if _is_known(row[m]) else _UNKNOWN
+        f"{row[m]:.4f} ± {row[f'{m}_std']:.4f}" if is_known(row[m]) else UNKNOWN
         for m in METRICS
     )
     samples, num_controllers = row["gradient_samples"], row.get("num_controllers", 1)
     each = f"{num_controllers} x " if num_controllers > 1 else ""
     cells += [
-        row.get("schedule", _UNKNOWN),
+        row.get("schedule", UNKNOWN),
         str(row["num_runs"]),
         loss,
         _difference(row),
-        _number(row.get("test_loss_p"), ".2g"),
+        number(row.get("test_loss_p"), ".2g"),
         accuracy,
-        each + _number(row["search_runs"], ",.0f"),
-        _number(None if samples is None else samples / 1e6, ",.1f"),
-        _number(row.get("of_the_grid"), ".2f"),
+        each + number(row["search_runs"], ",.0f"),
+        number(None if samples is None else samples / 1e6, ",.1f"),
+        number(row.get("of_the_grid"), ".2f"),
     ]
     return cells if row["is_paper"] else [Bold(cell) for cell in cells]
 
 
 def _difference(row):
     low, high = (row.get(f"test_loss_difference_{end}") for end in ("low", "high"))
-    text = _number(row.get("test_loss_difference"), "+.4f")
-    return f"{text} [{low:+.4f}, {high:+.4f}]" if _is_known(low) else text
-
-
-def _number(value, form):
-    return format(value, form) if _is_known(value) else _UNKNOWN
-
-
-def _is_known(value):
-    return value is not None and not math.isnan(value)
+    text = number(row.get("test_loss_difference"), "+.4f")
+    return f"{text} [{low:+.4f}, {high:+.4f}]" if is_known(low) else text

@@ -6,6 +6,7 @@ import math
 
 from learned_lr.report.blocks import Bold, Table
 from learned_lr.report.evaluations import METRICS, Evaluation
+from learned_lr.report.tables import number
 
 _P_NAMES = {
     "p_paired_holm": "p",
@@ -26,7 +27,6 @@ _POOL_NOTE = (
     "seeds and that of their means; the tests are of their mean on each seed, so they speak of "
     "these controllers, and those that take runs for independent are left out."
 )
-_UNKNOWN = "–"
 
 
 def statistics_table(
@@ -82,21 +82,17 @@ def _cells(evaluation, metric, name, is_compared):
         return [mean, *blank]
     low, high = row["difference_low"], row["difference_high"]
     interval = "" if math.isnan(low) else f" [{low:+.4f}, {high:+.4f}]"
-    p_values = {test: _number(row.get(test, math.nan), ".2g") for test in _P_NAMES}
+    p_values = {test: number(row.get(test, math.nan), ".2g") for test in _P_NAMES}
     p_values["p_student"] += evaluation.mark(metric, name)
     return [
         mean,
-        _number(row["difference"], "+.4f") + interval,
+        number(row["difference"], "+.4f") + interval,
         *p_values.values(),
-        _number(row.get("effect_size", math.nan), "+.2f"),
+        number(row.get("effect_size", math.nan), "+.2f"),
     ]
 
 
 def _mean(mean, *deviations):
-    text = _number(mean, ".4f")
+    text = number(mean, ".4f")
     known = [f"{value:.4f}" for value in deviations if not math.isnan(value)]
     return f"{text} ({', '.join(known)})" if known else text
-
-
-def _number(value, form):
-    return _UNKNOWN if math.isnan(value) else format(value, form)

@@ -1,8 +1,21 @@
-"""Markdown tables."""
+"""Markdown tables, and what stands in a cell for a number that is not known."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+
+UNKNOWN = "–"
+
+
+def is_known(value: float | None) -> bool:
+    """Whether there is a number: neither None nor NaN."""
+    return value is not None and not math.isnan(value)
+
+
+def number(value: float | None, form: str) -> str:
+    """Returns a number as text, `UNKNOWN` for None or NaN."""
+    return format(value, form) if is_known(value) else UNKNOWN
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
