@@ -6,6 +6,7 @@ knows layers or optimizers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -46,10 +47,26 @@ def to_tensor(array: np.ndarray) -> Any:
     return keras.ops.convert_to_tensor(array)
 
 
+def assigning(variable: Any) -> Callable[[float], Any]:
+    """Returns the function that sets a variable without axes with the least work in Python."""
+    if name() != "tensorflow":
+        return variable.assign
+    import tensorflow as tf
+
+    inner = variable if IS_KERAS_2 else variable.value
+    is_copied = isinstance(inner, tf.distribute.DistributedValues)
+    if is_copied or inner.dtype != tf.float32:  # As which the operation takes a float.
+        return variable.assign
+    handle, operation = inner.handle, tf.raw_ops.AssignVariableOp
+    return lambda number: operation(resource=handle, value=number)
+
+
 def rounded(number: float, like: Any) -> float:
     """Returns a number as a variable holds it, in the precision of that; a Python float rounds nothing."""
     if not hasattr(like, "dtype"):
         return number
+    if like.dtype == "float32":
+        return float(np.float32(number))
     if IS_KERAS_2:
         import tensorflow as tf
 

@@ -196,16 +196,15 @@ class LearnedLearningRate(keras.callbacks.Callback):
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Sets the rate of this execution, which may be of several steps, if each step has its own."""
-        fit, self._first_batch = self._running(), batch
-        end = self._end_of_execution(batch + self._steps_per_execution)
-        fit.begin_execution(end - batch)
+        self._first_batch = batch
+        self._running().begin_execution(self._num_steps(self._steps_per_execution))
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Decides, once an interval is over."""
-        end = self._end_of_execution(batch + 1)
-        self._running().train(end - self._first_batch, logs)
+        num_steps = self._num_steps(batch + 1 - self._first_batch)
+        self._running().train(num_steps, logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the rate into the logs, and the state for a restored training."""
@@ -227,9 +226,12 @@ class LearnedLearningRate(keras.callbacks.Callback):
                 f"measuring took {self.measuring_fraction:.1%} of the time."
             )
 
-    def _end_of_execution(self, end: int) -> int:
-        """An execution of several steps may end short, with the epoch."""
-        return min(end, self.params.get("steps") or end)
+    def _num_steps(self, planned: int) -> int:
+        """Those of this execution, which may end short, with the epoch."""
+        if self._steps_per_execution == 1:
+            return 1
+        num_left = (self.params.get("steps") or math.inf) - self._first_batch
+        return int(min(planned, num_left))
 
     def _running(self) -> ControlledFit:
         return refusals.begun(self._fit, "on_train_begin() and on_epoch_begin() first")

@@ -62,6 +62,9 @@ class ControlledFit:
         self._files = files
         self._rate = optimizers.OwnedRate(model)
         self._is_rate_checked = False
+        # Of the steps until the next decision is due, so that no step waits for them; None for one that is held.
+        self._rates: list[float] | None = None
+        self._first_step = 0
         self._recovery = Recovery(model)
         log = log or TrainLog()
         self._scale = log.scale
@@ -96,13 +99,16 @@ class ControlledFit:
         Raises:
           ValueError: if something else has set it since the latest decision or epoch's end.
         """
-        loop = self.run.loop
-        if loop.controller.spec.base_schedule is None:
+        if self._rates is None:
             return
         if not self._is_rate_checked:  # What is set over can't be found later.
             self._rate.check()
             self._is_rate_checked = True
-        self._rate.set(loop.rate_at(self.run.step + (num_steps - 1) // 2))
+        step = self.run.step + (num_steps - 1) // 2
+        index = step - self._first_step
+        is_known = index < len(self._rates)  # Else the next decision is late.
+        rate = self._rates[index] if is_known else self.run.loop.rate_at(step)
+        self._rate.move(rate)
 
     def train(self, num_steps: int, logs: Mapping[str, Any] | None) -> None:
         """Counts training steps, and decides once an interval is over.
@@ -186,5 +192,9 @@ class ControlledFit:
         self._set_rate()
 
     def _set_rate(self) -> None:
-        self._rate.set(self.run.loop.rate_at(self.run.step))
+        step, loop = self.run.step, self.run.loop
+        self._rate.set(loop.rate_at(step))
         self._is_rate_checked = False
+        if loop.controller.spec.base_schedule is not None:
+            steps = range(step, step + loop.control_interval)
+            self._first_step, self._rates = step, [*map(loop.rate_at, steps)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -72,9 +73,7 @@ def has_plain_rate(optimizer: Any) -> bool:
 
 
 # By optimizer: the rate it was compiled with, and the one it was set to last.
-_RATES: weakref.WeakKeyDictionary[Any, tuple[float, float]] = (
-    weakref.WeakKeyDictionary()
-)
+_RATES: weakref.WeakKeyDictionary[Any, list[float]] = weakref.WeakKeyDictionary()
 
 
 def compiled_rate(optimizer: Any) -> float:
@@ -96,7 +95,20 @@ class OwnedRate:
         """
         self._model = model
         self._set: float | None = None
-        self._compiled = compiled_rate(model.optimizer)
+        compiled = compiled_rate(model.optimizer)
+        self._known = _RATES.setdefault(model.optimizer, [compiled, compiled])
+        self._known[0] = compiled
+        self._assign: Callable[[float], Any] | None = None
+
+    def move(self, learning_rate: float) -> None:
+        """Sets the rate of the next step, as `set` does, by the shortest way: each step waits for it."""
+        if learning_rate == self._set:
+            return
+        if self._assign is None:
+            self.set(learning_rate)
+        else:
+            self._assign(learning_rate)
+            self._set = self._known[1] = learning_rate
 
     def set(self, learning_rate: float) -> None:
         """Sets the rate of the next step, also in the middle of a `fit`; no device is waited for."""
@@ -105,15 +117,18 @@ class OwnedRate:
         if state is None:
             backends.sync(self._model)
         rate = optimizer.learning_rate
-        optimizer.learning_rate = self._set = learning_rate
-        _RATES[optimizer] = self._compiled, learning_rate
+        optimizer.learning_rate = learning_rate
+        self._set = self._known[1] = learning_rate
+        # JAX trains with a copy, and in the legacy optimizers of Keras 2 the rate may be a number still.
+        is_all = backends.name() != "jax" and hasattr(rate, "assign")
+        self._assign = backends.assigning(rate) if is_all else None
         if state is not None:
             index = next(i for i, v in enumerate(optimizer.variables) if v is rate)
             state[index] = rate.value
 
     def give_back(self) -> None:
         """Leaves the optimizer with the rate it was compiled with, from which another fit starts."""
-        self.set(self._compiled)
+        self.set(self._known[0])
         self._set = None
 
     def check(self) -> None:

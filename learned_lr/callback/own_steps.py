@@ -57,15 +57,16 @@ class EvaluationStep:
         model = self._model
         model.reset_metrics()
         logged = [self._step(data) for _, data in batches]
-        losses = [float(backends.to_numpy(self._loss(logs))) for logs in logged]
-        if not is_own(model, "test_step") or is_running_mean(model, losses[-1]):
-            return losses[-1]
+        last = self._loss(logged[-1])
+        if not is_own(model, "test_step") or is_running_mean(model, last):
+            return last
+        losses = [*map(self._loss, logged[:-1]), last]
         sizes = [size for size, _ in batches]
         return float(np.average(losses, weights=sizes))
 
-    def _loss(self, logs: Any) -> Any:
+    def _loss(self, logs: Any) -> float:
         if isinstance(logs, dict) and "loss" in logs:
-            return logs["loss"]
+            return float(backends.to_numpy(logs["loss"]))
         found = sorted(logs) if isinstance(logs, dict) else type(logs).__name__
         way_out = "return it under this name, or give the callback loss=, a function of (targets, predictions)"
         if not is_own(self._model, "test_step"):  # In Keras 2, where compute_loss logs.
@@ -139,17 +140,22 @@ def put_back(model: keras.Model) -> Iterator[None]:
 
     Metrics that were not made yet begin at their first value. In Keras 2 seeds are no variables, and stay out of this.
     """
-    kept = [(v, np.array(backends.to_numpy(v))) for v in _states(model)]
+    states = _states(model)
+    kept = [np.array(backends.to_numpy(v)) for v in states]
     try:
         yield
     finally:
-        model.reset_metrics()
-        for variable, value in kept:
+        if len(_states(model)) > len(states):
+            model.reset_metrics()
+        for variable, value in zip(states, kept):
             variable.assign(value)
 
 
 def _states(model: keras.Model) -> list[Any]:
     """The variables of metrics and, in Keras 3, of generators of seeds."""
+    states = [v for m in model.metrics for v in m.variables]
+    if backends.IS_KERAS_2:
+        return states
     weights = {id(v) for v in model.weights}
-    seeds = [v for v in model.non_trainable_variables if id(v) not in weights]
-    return [*(v for m in model.metrics for v in m.variables), *seeds]
+    seeds = (v for v in model.non_trainable_variables if id(v) not in weights)
+    return [*states, *seeds]

@@ -14,7 +14,7 @@ from typing import Any
 
 import keras
 
-from learned_lr.callback import backends
+from learned_lr.callback import backends, nested_structures
 
 _DEFAULT_BATCH_SIZE = 32
 
@@ -152,15 +152,29 @@ def _callbacks(values: Mapping[str, Any]) -> tuple[keras.callbacks.Callback, ...
 
 
 def _batch_size(values: Mapping[str, Any]) -> int | None:
-    size = None
-    if "epoch_iterator" in values:  # Keras 3.
-        adapter = getattr(values["epoch_iterator"], "data_adapter", None)
-        size = getattr(adapter, "batch_size", None)
-    elif "data_handler" in values:
+    if "data_handler" in values:  # Keras 2.
         adapter = getattr(values["data_handler"], "_adapter", None)
         # Of a Sequence or a generator it is that of the first minibatch.
         size = adapter.representative_batch_size() if adapter is not None else None
+    else:
+        adapter = getattr(values.get("epoch_iterator"), "data_adapter", None)
+        size = getattr(adapter, "batch_size", None)
+        size = _first_batch_size(adapter) if size is None else size
     return _pipeline_batch_size(values.get("x")) if size is None else int(size)
+
+
+def _first_batch_size(adapter: Any) -> int | None:
+    """What Keras 3 doesn't ask its data for: the size of the first minibatch; None where that can't be told."""
+    if hasattr(adapter, "_dataloader"):  # Its minibatches are drawn by a sampler of the user's.
+        return getattr(adapter._dataloader.batch_sampler, "batch_size", None)
+    batch = None
+    if hasattr(adapter, "_first_batches"):  # A generator, which Keras has begun.
+        batch = adapter._first_batches[0]
+    elif hasattr(adapter, "py_dataset"):
+        batch = adapter.py_dataset[0]
+    arrays = nested_structures.leaves(batch)
+    shape = getattr(arrays[0], "shape", ()) if arrays else ()
+    return int(shape[0]) if shape else None
 
 
 def _pipeline_batch_size(data: Any) -> int | None:
