@@ -150,6 +150,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
 
     def set_model(self, model: keras.Model) -> None:
         """Reads the compiled rate, before a restoration of the optimizer puts another in its place."""
+        refusals.check_keras(model)  # Its next call would be of what this Keras lacks.
         super().set_model(model)
         optimizer = getattr(model, "optimizer", None)
         is_plain = optimizers.has_plain_rate(optimizer)

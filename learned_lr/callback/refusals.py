@@ -25,6 +25,16 @@ def begun(part: _Part | None, expected: str) -> _Part:
     return part
 
 
+def check_keras(model: Any) -> None:
+    """Raises ValueError for a model of tf_keras, the Keras 2 that may stand beside a Keras 3: what is here is of the latter."""
+    packages = {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
+    if "tf_keras" in packages:
+        raise ValueError(
+            f"Expected a model of the package keras, found {type(model).__name__} of tf_keras: build and compile it with "
+            f"keras {keras.__version__}, without TF_USE_LEGACY_KERAS=1, or install TensorFlow 2.15, whose keras is Keras 2."
+        )
+
+
 def check_plain_rate(optimizer: Any) -> None:
     """Checks that the learning rate can be set.
 

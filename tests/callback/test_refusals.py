@@ -113,3 +113,15 @@ def test_model_of_a_strategy(digits, compiled):
         model = compiled()
     with pytest.raises(ValueError, match="one of MirroredStrategy.*or use Keras 3"):
         _fit(model, digits, _quiet())
+
+
+def test_model_of_the_other_keras():
+    """TensorFlow 2.16 and newer have tf_keras beside Keras 3, with TF_USE_LEGACY_KERAS=1 as tf.keras."""
+    kind = type("Sequential", (), {"__module__": "tf_keras.src.engine.sequential"})
+    own = type("Classifier", (kind,), {})
+    callback = LearnedLearningRate(verbose=0)
+    for model in (kind(), own()):
+        name = type(model).__name__
+        message = f"of the package keras, found {name} of tf_keras: build and compile it with keras {keras.__version__}"
+        with pytest.raises(ValueError, match=message):
+            callback.set_model(model)

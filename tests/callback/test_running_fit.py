@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from learned_lr import LearnedLearningRate
-from learned_lr.callback import running_fit
+from learned_lr.callback import backends, running_fit
 from learned_lr.control.rate_table import RateTable
 
 layers = keras.layers
@@ -285,6 +285,53 @@ def test_batch_size_of_a_pipeline(digits, compiled, drop_remainder, after):
         verbose=0,
     )
     assert probe.found.batch_size == 48
+
+
+def _sequence(digits):
+    base = keras.utils.Sequence if backends.IS_KERAS_2 else keras.utils.PyDataset
+
+    class Batches(base):
+        def __len__(self):
+            return 640 // 48
+
+        def __getitem__(self, index):
+            rows = np.s_[index * 48 : (index + 1) * 48]
+            return digits[0][rows], digits[1][rows]
+
+    return Batches()
+
+
+def _loader(digits, batch_sampler):
+    torch = pytest.importorskip("torch")
+    data = torch.utils.data
+    examples = data.TensorDataset(*map(torch.as_tensor, digits[:2]))
+    if not batch_sampler:
+        return data.DataLoader(examples, batch_size=48)
+    sampler = data.BatchSampler(data.SequentialSampler(examples), 48, drop_last=True)
+    return data.DataLoader(examples, batch_sampler=sampler)
+
+
+_DATA = {
+    "sequence": _sequence,
+    "generator": lambda digits: (_sequence(digits)[i] for i in range(13)),
+    "loader": lambda digits: _loader(digits, False),
+    "loader with a sampler of minibatches": lambda digits: _loader(digits, True),
+}
+
+
+@pytest.mark.parametrize("kind", _DATA)
+def test_batch_size_of_data_that_come_in_minibatches(digits, compiled, kind):
+    """The sample that follows from it, too: with 32 for 48 it would have 96 examples."""
+    if backends.IS_KERAS_2 and "loader" in kind:
+        pytest.skip("Keras 2 takes no DataLoader")
+    callback, probe = LearnedLearningRate(control_interval=80, verbose=0), _Probe()
+    arguments = {"steps_per_epoch": 13, "validation_data": digits[2:], "verbose": 0}
+    model = compiled()
+    model.fit(_DATA[kind](digits), callbacks=[callback, probe], **arguments)
+    assert probe.found.batch_size == 48
+    assert callback._fit.sample.num_examples == 144
+    # Nothing was taken from what is trained on.
+    assert int(backends.to_numpy(model.optimizer.iterations)) == 13
 
 
 def test_data_of_its_own_come_first(digits, compiled):
