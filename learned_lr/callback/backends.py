@@ -48,7 +48,11 @@ def to_tensor(array: np.ndarray) -> Any:
 
 
 def assigning(variable: Any) -> Callable[[float], Any]:
-    """Returns the function that sets a variable without axes with the least work in Python."""
+    """Returns the function that sets a variable without axes with the least work in Python.
+
+    Between two training steps, when nothing of it is in the processor's caches, `assign` of TensorFlow takes four times as long
+    as the operation that it ends in.
+    """
     if name() != "tensorflow":
         return variable.assign
     import tensorflow as tf

@@ -154,9 +154,8 @@ class LearnedLearningRate(keras.callbacks.Callback):
         super().set_model(model)
         optimizer = getattr(model, "optimizer", None)
         is_plain = optimizers.has_plain_rate(optimizer)
-        self._compiled_rate = (
-            optimizers.compiled_rate(optimizer) if is_plain else math.nan
-        )
+        rate = optimizers.compiled_rate(optimizer) if is_plain else math.nan
+        self._compiled_rate = rate
 
     @property
     def schedule(self) -> RateTable:

@@ -50,6 +50,40 @@ def test_owned_rate(compiled):
         rate.check()
 
 
+@pytest.mark.parametrize("precision", ["float32", "float64", "float16"])
+def test_rate_that_moves(compiled, precision):
+    """By the shortest way where there is one, and by the variable's own where its precision is another."""
+    if backends.name() == "jax" and precision == "float64":
+        pytest.skip("JAX has none unless it is told so")
+    before = keras.backend.floatx()
+    keras.backend.set_floatx(precision)
+    try:
+        model = compiled([keras.layers.Input((3,)), keras.layers.Dense(1)], "adam")
+        rate = optimizers.OwnedRate(model)
+        for number in (1e-3, 0.1, 0.3):
+            rate.move(number)
+            found = float(backends.to_numpy(model.optimizer.learning_rate))
+            assert found == float(np.dtype(precision).type(number))
+            rate.check()
+        assert optimizers.compiled_rate(model.optimizer) == pytest.approx(1e-3, 1e-3)
+    finally:
+        keras.backend.set_floatx(before)
+
+
+def test_rate_that_stays_is_not_set_again(compiled):
+    """So that what else has set it is found, and a hold of many steps costs nothing."""
+    model = compiled()
+    rate = optimizers.OwnedRate(model)
+    rate.set(0.1)
+    rate.move(0.2)
+    model.optimizer.learning_rate = 0.25
+    rate.move(0.2)
+    with pytest.raises(ValueError, match="rate 0.2 that Learned.* found 0.25"):
+        rate.check()
+    rate.set(0.2)  # As after weights were put back.
+    rate.check()
+
+
 @pytest.mark.backends("jax")
 def test_rate_reaches_a_jax_fit_without_going_through_all_variables(digits):
     num_syncs, found = [], []
