@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -158,7 +158,7 @@ class ControlLoop:
         predictions: ArrayLike | None = None,
         final_kernel: ArrayLike | None = None,
         training_step: int | None = None,
-        weights: Sequence[ArrayLike] | WeightSample | None = None,
+        weights: Iterable[Any] | WeightSample | None = None,
     ) -> float:
         """Takes what was measured and returns the learning rate of the next interval.
 
@@ -171,8 +171,8 @@ class ControlLoop:
             doesn't look at them.
           final_kernel: float array, the kernel of the last dense layer; None likewise.
           training_step: int, updates done; None for one interval after the call before.
-          weights: float arrays, all that are trained, in one order at every call; they are read, not kept, but for
-            2,000 entries of each. None likewise.
+          weights: float arrays or tensors, all that are trained, in one order at every call; but for 2,000 entries of
+            each they are not kept. None likewise.
 
         Returns:
           The learning rate of the next step, a Python float.

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -97,7 +97,7 @@ class MeasurementBuilder:
         validation_loss: float,
         predictions: ArrayLike | None,
         final_kernel: ArrayLike | None,
-        weights: Sequence[ArrayLike] | WeightSample | None = None,
+        weights: Iterable[Any] | WeightSample | None = None,
     ) -> Measurement:
         """Returns the measurement, and keeps the predictions for the next.
 

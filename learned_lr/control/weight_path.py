@@ -8,13 +8,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 # What `WeightPath.add` returns, in its order: features of an observation.
 FEATURES = (
@@ -64,20 +61,22 @@ class WeightSample:
         )
 
 
-def sample(weights: Sequence[ArrayLike]) -> WeightSample:
+def sample(weights: Iterable[Any]) -> WeightSample:
     """Samples weight arrays.
 
     Args:
-      weights: float arrays, the trainable ones, in the same order at every call.
+      weights: float arrays, or tensors of any framework, the trainable ones, in the same order at every call.
 
     Raises:
       ValueError: if there is none.
     """
-    arrays = [np.asarray(array) for array in weights]
-    if not any(array.size for array in arrays):
+    # PyTorch's tensors may need a gradient, or be elsewhere.
+    found = [a.detach() if hasattr(a, "detach") else np.asarray(a) for a in weights]
+    shapes = tuple(tuple(map(int, array.shape)) for array in found)
+    parts = [a.reshape(-1)[:: stride(s)] for a, s in zip(found, shapes)]
+    parts = [a.float().cpu().numpy() if hasattr(a, "cpu") else a for a in parts]
+    if not any(math.prod(shape) for shape in shapes):
         raise ValueError("Expected at least one array of weights, found none.")
-    parts = [array.reshape(-1)[:: stride(array.shape)] for array in arrays]
-    shapes = tuple(array.shape for array in arrays)
     return WeightSample(np.concatenate(parts).astype(np.float32, copy=False), shapes)
 
 

@@ -34,12 +34,12 @@ def measurement(
       last: the measurement before, whose other values a run that diverges keeps; None for none.
     """
     *numbers, finite = statistics[:NUM_NUMBERS].tolist()
+    shapes = tuple(tuple(v.shape.as_list()) for v in variables)
+    weights = WeightSample(statistics[NUM_NUMBERS:], shapes)
     if finite:
         losses = [min(loss, cap) for loss in numbers[:2]]
-        shapes = tuple(tuple(v.shape.as_list()) for v in variables)
-        weights = WeightSample(statistics[NUM_NUMBERS:], shapes)
         return Measurement(*losses, *numbers[2:], weights=weights)
-    last = last or Measurement(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    last = last or Measurement(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, weights=weights)
     return last._replace(
         train_loss=cap,
         validation_loss=cap,
