@@ -196,15 +196,15 @@ class LearnedLearningRate(keras.callbacks.Callback):
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Sets the rate of this execution, which may be of several steps, if each step has its own."""
-        self._first_batch = batch
-        self._running().begin_execution(self._num_steps(self._steps_per_execution))
+        fit, self._first_batch = self._running(), batch
+        fit.begin_execution(self._num_steps(self._steps_per_execution))
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Decides, once an interval is over."""
-        num_steps = self._num_steps(batch + 1 - self._first_batch)
-        self._running().train(num_steps, logs)
+        fit = self._running()
+        fit.train(self._num_steps(batch + 1 - self._first_batch), logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the rate into the logs, and the state for a restored training."""
