@@ -85,15 +85,19 @@ def network(task: str) -> keras.Model:
     return keras.Sequential(layers)
 
 
-@functools.lru_cache(maxsize=1)
-def _compiled(task: str, setting: str):
-    """Returns a model and the variables of its optimizer at the start; seeds share it, since most of a run is tracing."""
+def _optimizer(setting: str) -> keras.optimizers.Optimizer:
     name, _, arguments = setting.rstrip(")").partition("(")
     given = dict(pair.split("=") for pair in arguments.split(", ") if pair)
-    optimizer = getattr(keras.optimizers, name)(
+    return getattr(keras.optimizers, name)(
         **{argument: float(value) for argument, value in given.items()}
     )
+
+
+@functools.lru_cache(maxsize=1)
+def _compiled(task: str, setting: str) -> keras.Model:
+    """Returns a model that seeds share, since most of a run is tracing."""
     model = network(task)
+    optimizer = _optimizer(setting)
     is_digits = task == "digits"
     model.compile(
         optimizer,
@@ -102,16 +106,18 @@ def _compiled(task: str, setting: str):
         jit_compile=False,
     )
     optimizer.build(model.trainable_variables)
-    return model, [np.array(v.numpy()) for v in optimizer.variables]
+    return model
 
 
 def run(task: str, setting: str, method: str, seed: int) -> dict:
     """Returns what a fit from a seed's weights and with its minibatches gave."""
     keras.utils.set_random_seed(seed)
-    weights = network(task).get_weights()
-    model, start = _compiled(task, setting)
-    model.set_weights(weights)
-    for variable, value in zip(model.optimizer.variables, start):
+    start, optimizer = network(task), _optimizer(setting)
+    # Some keep a copy of the weights that they start from.
+    optimizer.build(start.trainable_variables)
+    model = _compiled(task, setting)
+    model.set_weights(start.get_weights())
+    for variable, value in zip(model.optimizer.variables, optimizer.variables):
         variable.assign(value)
     return paired_fits.fit(model, data(task), method, _BATCH_SIZE, _EPOCHS)
 

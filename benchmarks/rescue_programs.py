@@ -126,7 +126,21 @@ def _pairs_of_digits() -> Parts:
 
 
 def siamese() -> tf.keras.Model:
-    """Two towers and a contrastive loss of margin 1, as in Keras' example of a Siamese network."""
+    """Two towers and a contrastive loss of their distance with margin 1, as in Keras' old mnist_siamese.py."""
+    tower = [layers.Input((8, 8, 1)), layers.Flatten(), layers.Dense(128, "relu")]
+    for _ in range(2):
+        tower += [layers.Dropout(0.1), layers.Dense(128, "relu")]
+    tower = tf.keras.Sequential(tower)
+    inputs = [layers.Input((8, 8, 1)) for _ in range(2)]
+    distance = layers.Lambda(_distance)([tower(x) for x in inputs])
+    model = tf.keras.Model(inputs, distance)
+    accuracy = tf.keras.metrics.BinaryAccuracy(name="accuracy")
+    model.compile("RMSprop", _contrastive_loss, metrics=[accuracy])
+    return model
+
+
+def normalised_siamese() -> tf.keras.Model:
+    """As in Keras' newer example: convolutions, and a normalisation and a sigmoid behind the distance."""
     tower = tf.keras.Sequential(
         [
             layers.Input((8, 8, 1)),
@@ -161,11 +175,12 @@ def _contrastive_loss(differs, found):
 
 PROGRAMS = {
     "small ResNet": Program(
-        functools.partial(_images, 1000, 1000, None, 2), guide_resnet, 64, 10
+        functools.partial(_images, 1000, 1000, None, 2), guide_resnet, 32, 10
     ),
-    "siamese": Program(_pairs_of_digits, siamese, 32, 15),
+    "siamese": Program(_pairs_of_digits, siamese, 128, 20),
+    "normalised siamese": Program(_pairs_of_digits, normalised_siamese, 32, 15),
     "from scratch, 1,280 images": Program(
-        functools.partial(_images, 1280, 1000, (_CAT, _DOG)), small_xception, 128, 25
+        functools.partial(_images, 1280, 1000, (_CAT, _DOG)), small_xception, 32, 12
     ),
     "CIFAR-10, LeNet-5": Program(
         functools.partial(_images, 12_800, 1000), lenet5, 64, 4

@@ -38,6 +38,12 @@ def check_plain_rate(optimizer: Any) -> None:
         raise ValueError(
             "Expected a compiled model, found one without an optimizer: compile it first."
         )
+    if not hasattr(optimizers.inner(optimizer), "learning_rate"):
+        raise ValueError(
+            "Expected an optimizer with a learning_rate, found "
+            f"{type(optimizers.inner(optimizer)).__name__}, which has none of its own: compile the "
+            "model with one optimizer for all weights."
+        )
     if not optimizers.has_plain_rate(optimizer):
         raise ValueError(
             "Expected an optimizer whose learning_rate is a number, found a schedule in "

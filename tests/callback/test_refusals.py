@@ -78,6 +78,16 @@ def test_optimizer_with_a_schedule(digits, compiled):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.skipif(
+    not hasattr(keras.optimizers, "MultiOptimizer"), reason="not in this Keras"
+)
+def test_an_optimizer_of_several(digits, compiled):
+    map_ = keras.optimizers.OptimizerMap(keras.optimizers.Adam())
+    model = compiled(optimizer=keras.optimizers.MultiOptimizer(map_))
+    with pytest.raises(ValueError, match="found MultiOptimizer, which has none"):
+        _fit(model, digits, _quiet())
+
+
 @pytest.mark.parametrize(
     "make",
     [
