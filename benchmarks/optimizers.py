@@ -151,8 +151,12 @@ def verdict(rows, optimizer: str) -> str:
             )
             if not learned or not plain:
                 return ""
-            # Not below: NaN is none, either.
-            if max(plain) < CONSTANT[task] and not max(learned) < CONSTANT[task]:
+            # NaN is not below it, either.
+            has_learned, has_learned_plainly = (
+                all(loss < CONSTANT[task] for loss in losses)
+                for losses in (learned, plain)
+            )
+            if has_learned_plainly and not has_learned:
                 return "refuse"
             if is_worse(learned, plain):
                 worst = "warn"
