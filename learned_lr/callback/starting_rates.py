@@ -15,6 +15,8 @@ _MAX_FACTOR = 30.0
 _USUAL_BOUND, _USUAL_SGD_BOUND, _MAX_FACTOR_BEYOND = 0.03, 0.3, 3.0
 # Kinds of optimizers that the package's controllers know: they learned on them, or on one that scales its steps alike.
 _LEARNED_ON = ("Adam", "AdamW", "Adamax", "Nadam", "RMSprop", "SGD")
+# Others that benchmarks/optimizers.py found to be no worse with the callback at any of their rates (docs/optimizers.md).
+_SERVED = ("Muon",)
 
 
 class StartingRates(NamedTuple):
@@ -41,7 +43,7 @@ class StartingRates(NamedTuple):
 
     def tell(self, is_verbose: bool) -> None:
         """Says where the rate comes from if it isn't the controller's own, and warns where none has learned."""
-        if self.optimizer not in _LEARNED_ON:
+        if self.optimizer not in (*_LEARNED_ON, *_SERVED):
             warnings.warn(
                 f"No controller of LearnedLearningRate's has learned on {self.optimizer}: compare "
                 "with a run without it.",
