@@ -20,7 +20,7 @@ import numpy as np
 import sklearn.datasets
 
 from learned_lr import LearnedLearningRate
-from learned_lr.callback import backends
+from learned_lr.callback import backends, devices
 from learned_lr.callback.held_out_sample import HeldOutSample
 
 if backends.name() == "tensorflow":
@@ -169,6 +169,16 @@ def _losses(model, scope):
     return found
 
 
+def parts(scope):
+    """How many of 8 examples each device has."""
+    model, x = _classifier(scope), backends.to_tensor(_digits()[0][:8])
+    with scope():
+        (split,) = devices.split(model, (x,))
+    if backends.name() == "jax":
+        return [len(shard.data) for shard in split.addressable_shards]
+    return [len(part) for part in split.values]
+
+
 def own_loss(scope):
     """A loss of the callback's own and the predictions, beside those of Keras: two pairs."""
     model = _classifier(scope)
@@ -224,7 +234,10 @@ def main():
         except ValueError as error:
             print(json.dumps(str(error)))
         return
-    found = {f.__name__: f(scope) for f in (every_step, rates, brake, own_loss, states)}
+    found = {
+        f.__name__: f(scope)
+        for f in (every_step, rates, parts, brake, own_loss, states)
+    }
     print(json.dumps({"alone": alone, **found}))
 
 

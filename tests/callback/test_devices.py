@@ -48,6 +48,7 @@ def test_two_devices(kind, tmp_path):
     alone, rates = found["alone"], found["rates"]
     np.testing.assert_allclose(rates["rates"], alone["rates"], rtol=1e-4)
     np.testing.assert_allclose(rates["history"]["loss"], alone["history"]["loss"], rtol=1e-5)  # fmt: skip
+    assert found["parts"] == ([8, 8] if kind == "model_parallel" else [4, 4])
     # What is measured is what `evaluate` finds.
     for measured, evaluated in found["brake"]["losses"].values():
         assert measured == pytest.approx(evaluated, rel=1e-6)
