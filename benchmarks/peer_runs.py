@@ -173,7 +173,10 @@ class _LearnedRates:
             losses, self.train_losses = self.train_losses or [validation_loss], []
             train_loss = float(np.mean(losses))
             if math.isfinite(validation_loss) and math.isfinite(train_loss):
-                self._loop.observe(train_loss, validation_loss, training_step=step)
+                weights = self._trained.model.parameters()
+                self._loop.observe(
+                    train_loss, validation_loss, training_step=step, weights=weights
+                )
             else:
                 self._trained.back_to_best()
                 self._loop.brake(step)

@@ -45,6 +45,7 @@ def observe(train_loss=None):
     loop.observe(
         train_loss=validation_loss if train_loss is None else train_loss,
         validation_loss=validation_loss,
+        weights=model.trainable_weights,
     )
     return validation_loss
 

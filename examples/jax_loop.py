@@ -66,6 +66,7 @@ def observe(train_loss=None):
     loop.observe(
         train_loss=validation_loss if train_loss is None else train_loss,
         validation_loss=validation_loss,
+        weights=jax.tree_util.tree_leaves(weights),
     )
     return validation_loss
 

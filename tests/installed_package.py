@@ -8,7 +8,7 @@ import numpy as np
 import learned_lr
 from learned_lr import Controller, ControlLoop
 from learned_lr.control import pretrained
-from learned_lr.control.observations import Measurement
+from learned_lr.control.measurements import Measurement
 
 
 def learning_rates(name):

@@ -73,3 +73,12 @@ def mean(value: Any) -> Any:
 
         return tf.reduce_mean(value)
     return keras.ops.mean(value)
+
+
+def thinned(value: Any, step: int) -> Any:
+    """Returns every `step`-th entry of a variable, flattened, as a tensor on its device."""
+    if IS_KERAS_2:
+        import tensorflow as tf
+
+        return tf.reshape(value, [-1])[::step]
+    return keras.ops.reshape(keras.ops.convert_to_tensor(value), (-1,))[::step]

@@ -16,6 +16,7 @@ from learned_lr.callback.held_out_sample import HeldOutSample, untrained_loss
 from learned_lr.callback.recovery import Recovery
 from learned_lr.callback.state_files import StateFiles
 from learned_lr.callback.train_log import TrainLog
+from learned_lr.control import measurements
 
 
 class ControlledFit:
@@ -62,6 +63,8 @@ class ControlledFit:
         self._files = files
         self._rate = optimizers.OwnedRate(model)
         self._is_rate_checked = False
+        features = run.loop.controller.spec.observation.features
+        self._looks_at_weights = measurements.look_at_weights(features)
         self._recovery = Recovery(model)
         log = log or TrainLog()
         self._scale = log.scale
@@ -175,7 +178,8 @@ class ControlledFit:
             self._brake(alarm)
             return
         kernel = self.sample.final_kernel(predictions, self._final_layer)
-        run.observe(train_loss, validation_loss, predictions, kernel)
+        sample = weights.sample(self._model) if self._looks_at_weights else None
+        run.observe(train_loss, validation_loss, predictions, kernel, sample)
         self._set_rate()
         if self._files is not None:
             num_updates = optimizers.num_updates(self._model.optimizer)

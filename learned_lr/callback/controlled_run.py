@@ -11,6 +11,7 @@ from learned_lr.callback.interval_loss import IntervalLoss
 from learned_lr.control.checks import check_array, check_count
 from learned_lr.control.control_loop import ControlLoop
 from learned_lr.control.rate_table import RateTable
+from learned_lr.control.weight_path import WeightSample
 
 _LOOP, _BRAKE = "loop/", "brake/"
 
@@ -45,10 +46,11 @@ class ControlledRun:
         validation_loss: float,
         predictions: np.ndarray | None,
         final_kernel: np.ndarray | None,
+        weights: WeightSample | None = None,
     ) -> None:
         """Lets the controller decide, and begins the next interval."""
         self.loop.observe(
-            train_loss, validation_loss, predictions, final_kernel, self.step
+            train_loss, validation_loss, predictions, final_kernel, self.step, weights
         )
         self.losses.begin_interval()
         self.num_decisions += 1

@@ -9,12 +9,32 @@ import keras
 import numpy as np
 
 from learned_lr.callback import backends, optimizers
+from learned_lr.control import weight_path
+from learned_lr.control.weight_path import WeightSample
+
+# Entries. A larger array is thinned out on its device, a smaller one in host memory, where a copy costs less.
+_MAX_COPIED = 100_000
 
 
 def are_finite(model: keras.Model) -> bool:
     """Whether no weight is NaN or infinite."""
     backends.sync(model)
     return _is_finite(map(backends.to_numpy, model.weights))
+
+
+def sample(model: keras.Model) -> WeightSample:
+    """Returns a sample of the trainable weights, which have to be in sync; empty for a model without."""
+    variables = model.trainable_variables
+    shapes = tuple(tuple(variable.shape) for variable in variables)
+    parts = [np.zeros(0, np.float32)]
+    for variable, shape in zip(variables, shapes):
+        step = weight_path.stride(shape)
+        if np.prod(shape) <= _MAX_COPIED:
+            part = backends.to_numpy(variable).reshape(-1)[::step]
+        else:
+            part = backends.to_numpy(backends.thinned(variable, step))
+        parts.append(part)
+    return WeightSample(np.concatenate(parts).astype(np.float32, copy=False), shapes)
 
 
 class Snapshot:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,9 +13,10 @@ from learned_lr.control import base_schedules, loop_state, rate_bounds
 from learned_lr.control.checks import check_count
 from learned_lr.control.controller import Controller
 from learned_lr.control.loss_logarithms import NoLogarithm, check_finite
-from learned_lr.control.measurements import MeasurementBuilder
-from learned_lr.control.observations import Measurement, ObservationBuilder
+from learned_lr.control.measurements import Measurement, MeasurementBuilder
+from learned_lr.control.observations import ObservationBuilder
 from learned_lr.control.rate_table import RateTable
+from learned_lr.control.weight_path import WeightSample
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -30,11 +31,11 @@ class ControlLoop:
 
     Example:
       loop = ControlLoop("default", num_training_steps=1000)
-      loop.observe(loss, validation_loss)
+      loop.observe(loss, validation_loss, weights=weights)
       for step in range(1000):
           train(loop.rate_at(step))
           if loop.is_due(step + 1):
-              loop.observe(mean_loss, validation_loss)
+              loop.observe(mean_loss, validation_loss, weights=weights)
 
     A controller with a base schedule, such as the default, moves the rate at every step: `loop.rate_at(step)` is that
     of any step until the next decision. `observe`, `decide` and `brake` return that of the step they come before.
@@ -157,6 +158,7 @@ class ControlLoop:
         predictions: ArrayLike | None = None,
         final_kernel: ArrayLike | None = None,
         training_step: int | None = None,
+        weights: Iterable[Any] | WeightSample | None = None,
     ) -> float:
         """Takes what was measured and returns the learning rate of the next interval.
 
@@ -169,6 +171,8 @@ class ControlLoop:
             doesn't look at them.
           final_kernel: float array, the kernel of the last dense layer; None likewise.
           training_step: int, updates done; None for one interval after the call before.
+          weights: float arrays or tensors, all that are trained, in one order at every call; but for 2,000 entries of
+            each they are not kept. None likewise.
 
         Returns:
           The learning rate of the next step, a Python float.
@@ -182,7 +186,7 @@ class ControlLoop:
             training_step = 0 if last is None else last + self.control_interval
         check_finite(train_loss, validation_loss, training_step)
         measurement = self._measurements.build(
-            train_loss, validation_loss, predictions, final_kernel
+            train_loss, validation_loss, predictions, final_kernel, weights
         )
         return self.decide(measurement, training_step)
 
@@ -244,6 +248,7 @@ class ControlLoop:
 
     def state(self) -> dict[str, np.ndarray]:
         """Returns everything that a run in progress consists of, as arrays by name."""
+        weights, moments = self.controller.weights, ("mean", "variance")
         state = {
             "training_step": -1 if self.training_step is None else self.training_step,
             "initial_learning_rate": self.initial_learning_rate,
@@ -254,16 +259,11 @@ class ControlLoop:
             "lstm_state": np.array(self._state, np.float32),
             "measurements": self._builder.state(),
             "observations": np.array(self._observations, np.float32),
-            "normalizer": np.stack(
-                [
-                    self.controller.weights["normalizer_mean"],
-                    self.controller.weights["normalizer_variance"],
-                ]
-            ),
+            "normalizer": np.stack([weights[f"normalizer_{n}"] for n in moments]),
+            "previous_predictions": self._measurements.previous_predictions,
+            "weight_path": self._builder.path and self._builder.path.state(),
         }
-        if self._measurements.previous_predictions is not None:
-            state["previous_predictions"] = self._measurements.previous_predictions
-        return {name: np.asarray(value) for name, value in state.items()}
+        return {n: np.asarray(value) for n, value in state.items() if value is not None}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Goes on from what `state` returned, in a loop made with the same arguments.
@@ -284,7 +284,8 @@ class ControlLoop:
             (int(step), float(level), int(n)) for step, level, n in state["rows"]
         ]
         self._state = tuple(state["lstm_state"])
-        self._builder.restore(state["measurements"], self.initial_learning_rate)
+        measurements, path = state["measurements"], state.get("weight_path")
+        self._builder.restore(measurements, self.initial_learning_rate, path)
         self._observations = list(state["observations"])
         self.controller = self.controller.with_normalizer(*state["normalizer"])
         self._measurements.restore(state.get("previous_predictions"))

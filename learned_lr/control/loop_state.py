@@ -16,7 +16,7 @@ from learned_lr.control.checks import (
     check_positive,
 )
 from learned_lr.control.controller_spec import ControllerSpec
-from learned_lr.control.observations import Measurement
+from learned_lr.control.measurements import NUM_NUMBERS, Measurement, look_at_weights
 
 _NAMES = {
     "training_step",
@@ -30,12 +30,12 @@ _NAMES = {
     "observations",
     "normalizer",
 }
-_OPTIONAL_NAMES = {"previous_predictions"}
+_OPTIONAL_NAMES = {"previous_predictions", "weight_path"}
 # Of the two measurements and the best loss that an `ObservationBuilder` keeps: what must be finite. Of the others, an
 # observation clips what isn't.
 _LOSSES = tuple(
     first + Measurement._fields.index(name)
-    for first in (0, len(Measurement._fields))
+    for first in (0, NUM_NUMBERS)
     for name in ("train_loss", "validation_loss", "diverged")
 ) + (-1,)
 
@@ -80,6 +80,13 @@ def check(
         check_array(
             "previous_predictions", predictions, predictions.shape, is_finite=False
         )
+    if look_at_weights(spec.observation.features) != ("weight_path" in state):
+        raise ValueError(
+            "Expected weight_path where the controller looks at weights alone, found "
+            f"{'it' if 'weight_path' in state else 'none'}."
+        )
+    if "weight_path" in state and state["weight_path"].size:
+        check_array("weight_path", state["weight_path"], (3, None))
     _check_relations(state, num_normalizer_decisions)
 
 
@@ -116,7 +123,7 @@ def _check_relations(
             f"{len(state['observations'])}."
         )
     measurements = state["measurements"]
-    num_values = 2 * len(Measurement._fields) + 1 if len(rows) else 0
+    num_values = 2 * NUM_NUMBERS + 1 if len(rows) else 0
     check_array("measurements", measurements, (num_values,), is_finite=False)
     if num_values:
         losses = measurements[list(_LOSSES)]

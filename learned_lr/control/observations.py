@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import NamedTuple
 
 import numpy as np
 
+from learned_lr.control import weight_path
 from learned_lr.control.checks import check_number, check_positive
 from learned_lr.control.loss_logarithms import LOG_FLOOR, log, log_ratio
+from learned_lr.control.measurements import Measurement, look_at_weights
+from learned_lr.control.weight_path import WeightPath, WeightSample
 
 # The seven features of the paper (section 2.2), in its order.
 FEATURES = (
@@ -29,6 +31,7 @@ OPTIONAL_FEATURES = (
     "validation_loss_rise",
     "generalization_gap",
     "num_training_steps",
+    *weight_path.FEATURES,
 )
 TRANSFORMS = ("raw", "log", "relative")
 
@@ -39,30 +42,6 @@ _MAX_KERNEL_VARIANCE = 1e4
 _MAX_LOG_RATIO = 20.0
 # Above it the square of a raw feature, which a normaliser's variance may be, is infinite in float32.
 _MAX_BOUND = 1e18
-
-
-class Measurement(NamedTuple):
-    """What one control interval of a training run gives; all values are Python floats.
-
-    Attributes:
-      train_loss: mean loss of the interval's minibatches (at reset: of the first minibatch, untrained).
-      validation_loss: mean loss over the validation images.
-      prediction_variance: variance of the predictions over validation images and classes.
-      prediction_change_variance: variance of their change since the measurement before; 0 at reset.
-      final_kernel_mean: mean of the final dense layer's kernel.
-      final_kernel_variance: variance of the final dense layer's kernel.
-      validation_accuracy: fraction of validation images classified correctly; NaN where there are no classes.
-      diverged: True once a loss or a weight was not finite; the losses are then the task's cap.
-    """
-
-    train_loss: float
-    validation_loss: float
-    prediction_variance: float
-    prediction_change_variance: float
-    final_kernel_mean: float
-    final_kernel_variance: float
-    validation_accuracy: float = math.nan
-    diverged: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,6 +133,8 @@ class ObservationSpec:
             "validation_loss_rise": (0.0, _MAX_LOG_RATIO),
             "generalization_gap": (-_MAX_LOG_RATIO, _MAX_LOG_RATIO),
             "num_training_steps": (0.0, _MAX_LOG_RATIO),
+            **dict.fromkeys(weight_path.FEATURES, (-_MAX_LOG_RATIO, _MAX_LOG_RATIO)),
+            **dict.fromkeys(weight_path.COSINES, (-1.0, 1.0)),
         }[name]
         if name in OPTIONAL_FEATURES or self.transform == "raw":
             return raw
@@ -168,7 +149,8 @@ class ObservationSpec:
 class ObservationBuilder:
     """Turns measurements of one episode into observations; `start` begins an episode.
 
-    The first measurement, the latest, the least validation loss and the initial learning rate are kept; nothing else.
+    The first measurement, the latest, the least validation loss, the initial learning rate and the weights' path if it
+    is looked at are kept; nothing else.
     """
 
     def __init__(self, spec: ObservationSpec):
@@ -178,12 +160,16 @@ class ObservationBuilder:
         self._latest: Measurement | None = None
         self._best_loss = math.inf
         self._initial_learning_rate = math.nan
+        looks = look_at_weights(spec.features)
+        self.path = WeightPath() if looks else None
 
     def start(self, measurement: Measurement, initial_learning_rate: float) -> None:
         """Begins an episode: the relative features refer to this measurement and learning rate."""
         self._first = self._latest = measurement
         self._best_loss = measurement.validation_loss
         self._initial_learning_rate = float(initial_learning_rate)
+        if self.path:
+            self.path.start(_weights_of(measurement))
 
     def build(
         self,
@@ -201,7 +187,7 @@ class ObservationBuilder:
           num_training_steps: int > 0, the length of the run; None if the feature is not asked for.
 
         Raises:
-          ValueError: before `start`, or without the length of the run where it is a feature.
+          ValueError: before `start`, or without the length of the run or the weights where they are features.
         """
         if self._first is None:
             raise ValueError(
@@ -213,8 +199,11 @@ class ObservationBuilder:
             measurement._asdict(), learning_rate=learning_rate, progress=progress
         )
         first, latest = self._first, self._latest or self._first
+        moved = self.path.add(_weights_of(measurement)) if self.path else {}
         transformed = [
-            self._change(name, measurement, latest, num_training_steps)
+            moved[name]
+            if name in moved
+            else self._change(name, measurement, latest, num_training_steps)
             if name in OPTIONAL_FEATURES and name != "progress"
             else self._transformed(name, float(values[name]), first)
             for name in self.spec.features
@@ -241,19 +230,26 @@ class ObservationBuilder:
         """Returns what is kept of the measurements, float64: nothing before `start`."""
         if self._first is None or self._latest is None:
             return np.zeros(0)
-        return np.array([*self._first, *self._latest, self._best_loss], np.float64)
+        first, latest = self._first.numbers, self._latest.numbers
+        return np.array([*first, *latest, self._best_loss], np.float64)
 
-    def restore(self, state: np.ndarray, initial_learning_rate: float) -> None:
-        """Goes on from what `state` returned."""
+    def restore(
+        self,
+        state: np.ndarray,
+        initial_learning_rate: float,
+        path: np.ndarray | None = None,
+    ) -> None:
+        """Goes on from what `state` returned, and that of the path."""
+        if self.path and path is not None:
+            self.path.restore(path)
         if not len(state):
             return
-        *measurements, best_loss = state.tolist()
-        first, latest = (
-            Measurement._make([*values[:-1], bool(values[-1])])
+        *measurements, self._best_loss = state.tolist()
+        self._first, self._latest = (
+            Measurement._make([*values[:-1], bool(values[-1]), None])
             for values in np.split(np.array(measurements), 2)
         )
-        self.start(first, initial_learning_rate)
-        self._latest, self._best_loss = latest, best_loss
+        self._initial_learning_rate = float(initial_learning_rate)
 
     def _change(
         self,
@@ -292,3 +288,9 @@ class ObservationBuilder:
             return value
         floor = self.spec.min_learning_rate if name == "learning_rate" else LOG_FLOOR
         return log(value, floor)
+
+
+def _weights_of(measurement: Measurement) -> WeightSample:
+    if measurement.weights is None:
+        raise ValueError("Expected weights, of which a feature is, found none.")
+    return measurement.weights

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from learned_lr.control.observations import Measurement
+from learned_lr.control.measurements import Measurement
 
 # Trainees that a process keeps. A small one takes about 40 MB, most of it its graph: 6 GB.
 MAX_TRAINEES = 144
@@ -140,7 +140,7 @@ class EpisodeRecorder:
 
     def add(self, trainee_step: int, rate: float, measurement: Measurement) -> None:
         """Adds a row: the measurement after `trainee_step` steps, trained at `rate`."""
-        *values, diverged = measurement
+        *values, diverged = measurement.numbers
         self._rows.append((trainee_step, rate, *values))
         self._diverged = self._diverged or diverged
 

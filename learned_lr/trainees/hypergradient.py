@@ -13,7 +13,7 @@ import weakref
 import tensorflow as tf
 
 from learned_lr.control.actions import LearningRateScaling
-from learned_lr.control.observations import Measurement
+from learned_lr.control.measurements import Measurement
 from learned_lr.trainees.quadratic import QuadraticTrainee
 
 # A learning rate that moves within an interval stays in the bounds of all others.

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from learned_lr.control.observations import Measurement
+from learned_lr.control import weight_path
+from learned_lr.control.measurements import Measurement
 from learned_lr.trainees.interval_rates import interval_rates
 
 
@@ -41,7 +42,9 @@ class QuadraticTrainee:
         """Returns the measurement of the present x; the change is 0 right after reset."""
         if self._diverged:
             cap = self.loss_cap
-            return Measurement(cap, cap, 0.0, 0.0, 0.0, 0.0, diverged=True)
+            return Measurement(
+                cap, cap, 0.0, 0.0, 0.0, 0.0, diverged=True, weights=self._weights()
+            )
         loss = self._loss()
         if loss < self._best_loss:
             self._best_loss, self._best_x = loss, self._x.copy()
@@ -54,7 +57,11 @@ class QuadraticTrainee:
             prediction_change_variance=float(np.var(change)),
             final_kernel_mean=float(np.mean(self._x)),
             final_kernel_variance=float(np.var(self._x)),
+            weights=self._weights(),
         )
+
+    def _weights(self):
+        return weight_path.sample([self._x])
 
     def train(
         self,

@@ -15,7 +15,7 @@ from typing import Callable, Protocol
 
 import numpy as np
 
-from learned_lr.control.observations import Measurement
+from learned_lr.control.measurements import Measurement
 from learned_lr.control.rate_table import RateTable
 
 

@@ -13,8 +13,14 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from learned_lr.control.observations import Measurement
-from learned_lr.trainees import building, initialization, losses, minibatches
+from learned_lr.control.measurements import Measurement
+from learned_lr.trainees import (
+    building,
+    initialization,
+    interval_statistics,
+    losses,
+    minibatches,
+)
 from learned_lr.trainees.interval_rates import interval_rates
 from learned_lr.trainees.reduced_data import load
 
@@ -170,23 +176,12 @@ class Trainee:
         return min(loss, self.loss_cap), accuracy
 
     def _measurement(self, statistics) -> Measurement:
-        *values, finite = statistics.numpy().tolist()
-        if finite:
-            train_loss, validation_loss, *others = values
-            self._last = Measurement(
-                min(train_loss, self.loss_cap),
-                min(validation_loss, self.loss_cap),
-                *others,
-            )
-        else:
-            last = self._last or Measurement(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-            self._last = last._replace(
-                train_loss=self.loss_cap,
-                validation_loss=self.loss_cap,
-                prediction_change_variance=0.0,
-                validation_accuracy=0.0,
-                diverged=True,
-            )
+        self._last = interval_statistics.measurement(
+            statistics.numpy(),
+            self.model.trainable_variables,
+            self.loss_cap,
+            self._last,
+        )
         return self._last
 
     @tf.function
@@ -218,14 +213,18 @@ class Trainee:
         if finite:
             result = self._statistics(train_loss, self._previous_predictions)
         else:
-            result = tf.zeros([8])
-        return result
+            result = tf.zeros([interval_statistics.NUM_NUMBERS])
+        return self._with_weights(result)
 
     @tf.function
     def _measure_untrained(self, indices):
         images, labels = minibatches.rows(self._train_data, indices)
         train_loss = losses.mean_loss(self._logits(images, training=False), labels)
-        return self._statistics(train_loss, None)
+        return self._with_weights(self._statistics(train_loss, None))
+
+    def _with_weights(self, numbers):
+        variables = self.model.trainable_variables
+        return interval_statistics.with_weights(numbers, variables)
 
     @tf.function
     def _evaluate_test(self):
@@ -269,7 +268,7 @@ class Trainee:
         return tf.ensure_shape(logits, [images.shape[0], num_classes])
 
     def _statistics(self, train_loss, previous_predictions):
-        """float32 `[8]`: the fields of a Measurement in order, then 1 for finite."""
+        """float32 `[8]`: the numbers of a Measurement in order, then 1 for finite."""
         labels = self._validation_data[1]
         logits = self._all_logits(self._validation_data[0])
         loss = losses.mean_loss(logits, labels)

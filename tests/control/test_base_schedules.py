@@ -11,7 +11,8 @@ from learned_lr.control.actions import LearningRateScaling
 from learned_lr.control.base_schedules import BaseSchedule, rate_table, rates_from
 from learned_lr.control.control_loop import ControlLoop
 from learned_lr.control.controller import Controller, ControllerError, ControllerSpec
-from learned_lr.control.observations import Measurement, ObservationSpec
+from learned_lr.control.measurements import Measurement
+from learned_lr.control.observations import ObservationSpec
 from learned_lr.control.rate_table import RateTable
 
 # Two steps of warm-up of ten, then from 1 over cos(pi / 8), cos(pi / 4), ... to 0.1.

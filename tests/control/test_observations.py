@@ -8,9 +8,9 @@ import math
 import numpy as np
 import pytest
 
+from learned_lr.control.measurements import Measurement
 from learned_lr.control.observations import (
     FEATURES,
-    Measurement,
     ObservationBuilder,
     ObservationSpec,
 )

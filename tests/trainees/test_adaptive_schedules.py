@@ -15,7 +15,8 @@ import tensorflow as tf
 from learned_lr.control.actions import LearningRateScaling
 from learned_lr.control.base_schedules import BaseSchedule
 from learned_lr.control.controller import Controller, ControllerSpec
-from learned_lr.control.observations import Measurement, ObservationSpec
+from learned_lr.control.measurements import Measurement
+from learned_lr.control.observations import ObservationSpec
 from learned_lr.trainees import adaptive_schedules, schedules
 from learned_lr.trainees.episode import run_episode
 from learned_lr.trainees.tasks import QuadraticTask

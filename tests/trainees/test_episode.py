@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from learned_lr.control.observations import Measurement
+from learned_lr.control.measurements import Measurement
 from learned_lr.trainees import episode as episodes
 from learned_lr.trainees import schedules
 from learned_lr.trainees.tasks import QuadraticTask
@@ -35,9 +35,9 @@ def test_the_trajectory_of_a_trainee(tiny_task):
     trainee = episodes.trainee_for(task)
     trainee.reset(3)
     rows = [trainee.measure()] + [trainee.train(r) for r in (0.1, 0.1, 0.01, 0.01)]
-    assert episodes.TRAJECTORY_COLUMNS[2:] == Measurement._fields[:-1]
+    assert episodes.TRAJECTORY_COLUMNS[2:] == Measurement._fields[:-2]
     np.testing.assert_array_equal(
-        found.trajectory[:, 2:], [list(row[:-1]) for row in rows]
+        found.trajectory[:, 2:], [list(row.numbers[:-1]) for row in rows]
     )
     assert found.column("trainee_step").tolist() == [0, 5, 10, 15, 20]
     assert found.column("learning_rate") == pytest.approx([0.1] * 3 + [0.01] * 2)

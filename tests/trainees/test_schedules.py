@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 import pytest
 
-from learned_lr.control.observations import Measurement
+from learned_lr.control.measurements import Measurement
 from learned_lr.trainees import schedules
 from learned_lr.trainees.tasks import QuadraticTask
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from learned_lr.control import weight_path
 from learned_lr.trainees import models
 
 
@@ -55,6 +56,7 @@ def test_measurements_against_numpy(request, tiny_data, name):
     for number in range(3):
         measurement = trainee.train(0.02) if number else trainee.measure()
         weights = trainee.model.get_weights()
+        assert measurement.weights == weight_path.sample(weights)
         logits = _forward(tiny_data.validation_images, weights, scaling)
         losses, probabilities = _losses(logits, tiny_data.validation_labels)
         values = probabilities if predictions == "probabilities" else logits
