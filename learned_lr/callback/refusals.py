@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -52,14 +53,17 @@ def check_processes(model: keras.Model) -> None:
     if backends.name() == "tensorflow":
         import tensorflow as tf
 
-        others = (
-            tf.distribute.MultiWorkerMirroredStrategy,
-            tf.distribute.ParameterServerStrategy,
-            tf.distribute.TPUStrategy,
-            tf.distribute.experimental.CentralStorageStrategy,
+        # Some classes go by other names inside of TensorFlow.
+        names = (
+            "MultiWorkerMirroredStrategy",
+            "ParameterServerStrategy",
+            "TPUStrategy",
+            "experimental.CentralStorageStrategy",
         )
-        strategy = model.distribute_strategy
-        found = type(strategy).__name__ if isinstance(strategy, others) else ""
+        for name in names:
+            kind = operator.attrgetter(name)(tf.distribute)
+            if isinstance(model.distribute_strategy, kind):
+                found = name
     elif backends.name() == "jax":
         import jax
 
