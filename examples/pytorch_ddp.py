@@ -57,7 +57,8 @@ def main(rank, meeting):
         train_loss = mean_of_all(np.mean(train_losses or [validation_loss]))
         rates = torch.zeros(loop.control_interval, dtype=torch.float64)
         if rank == 0:
-            loop.observe(train_loss, validation_loss)
+            weights = model.parameters()
+            loop.observe(train_loss, validation_loss, weights=weights)
             next_steps = range(step, step + loop.control_interval)
             rates[:] = torch.tensor([loop.rate_at(s) for s in next_steps])
         dist.broadcast(rates, 0)
