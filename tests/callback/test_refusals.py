@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from learned_lr import LearnedLearningRate
-from learned_lr.callback import backends, refusals
+from learned_lr.callback import refusals
 
 
 def _fit(model, digits, *callbacks):
@@ -114,12 +114,3 @@ class _HomeMade(keras.callbacks.Callback):
 def test_home_made_callback_that_sets_the_rate(digits, compiled):
     with pytest.raises(ValueError, match="found 0.5: something else sets it, too"):
         _fit(compiled(), digits, _quiet(), _HomeMade())
-
-
-@pytest.mark.skipif(not backends.IS_KERAS_2, reason="Keras 3 can measure there")
-def test_model_of_a_strategy(digits, compiled):
-    tf = pytest.importorskip("tensorflow")
-    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
-        model = compiled()
-    with pytest.raises(ValueError, match="one of MirroredStrategy.*or use Keras 3"):
-        _fit(model, digits, _quiet())
