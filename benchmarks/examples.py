@@ -11,7 +11,6 @@ anew; the rows of the one before stay.
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import pathlib
 import re
@@ -19,16 +18,20 @@ import subprocess
 import sys
 import time
 
-from learned_lr.control import pretrained
+from benchmarks.comparisons import (
+    FIGURES,
+    LEARNED,
+    PLAIN,
+    SEEDS,
+    new_warnings,
+    table_of,
+)
 from learned_lr.execution.csv_tables import CsvTable
 from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
 from learned_lr.execution.workers_config import WorkersConfig
-from learned_lr.report import statistics
-from learned_lr.report.tables import markdown_table
 
 ROOT = pathlib.Path(__file__).parent.parent
-SEEDS = (0, 1, 2)
 EXAMPLES = (
     "image_augmentation",
     "text_sentiment",
@@ -38,16 +41,6 @@ EXAMPLES = (
     "attention_mil",
     "custom_train_step",
 )
-# A run with the callback is named after the controller that is the package's default.
-PLAIN, LEARNED = "plain", pretrained.DEFAULT
-# What programs print of their test data, and whether more is better.
-FIGURES = {
-    "loss": False,
-    "accuracy": True,
-    "mean absolute error": False,
-    "ROC AUC": True,
-    "average precision": True,
-}
 KEY = ("example", "method", "seed")
 COLUMNS = (*KEY, *FIGURES, "warnings", "duration_sec")
 
@@ -97,57 +90,6 @@ def run(example: str, method: str, seed: int, epochs: int | None = None) -> dict
         "warnings": "\n".join(warnings_of(result.stderr)),
         "duration_sec": round(time.perf_counter() - start, 3),
     }
-
-
-def new_warnings(rows, example: str) -> list[str]:
-    """Returns the warnings of each run with the callback that no run without it has, a text a seed that has any."""
-    by_method = {
-        method: [
-            row["warnings"].splitlines()
-            for row in rows
-            if (row["example"], row["method"]) == (example, method)
-        ]
-        for method in (PLAIN, LEARNED)
-    }
-    usual = {text for texts in by_method[PLAIN] for text in texts}
-    new = [[t for t in texts if t not in usual] for texts in by_method[LEARNED]]
-    return ["\n".join(texts) for texts in new if texts]
-
-
-def table_of(rows, examples=EXAMPLES) -> str:
-    """Returns the Markdown table: mean (standard deviation) over seeds without and with the callback, and p."""
-    lines = [["example", "on test data", "without", "with", "p", "with it", "warned"]]
-    for example in examples:
-        warned = f"{len(new_warnings(rows, example))} of {len(SEEDS)}"
-        for name, is_more_better in FIGURES.items():
-            samples = {
-                method: [
-                    float(row[name])
-                    for seed in SEEDS
-                    for row in rows
-                    if tuple(row[k] for k in KEY) == (example, method, str(seed))
-                    and row[name]
-                ]
-                for method in (PLAIN, LEARNED)
-            }
-            if any(len(values) < len(SEEDS) for values in samples.values()):
-                continue  # Not a figure of this program, or not all runs are done.
-            compared = statistics.compare(samples[LEARNED], samples[PLAIN])
-            cells = [
-                f"{mean:.4f} ({deviation:.4f})"
-                for mean, deviation in (
-                    (compared.reference_mean, compared.reference_standard_deviation),
-                    (compared.mean, compared.standard_deviation),
-                )
-            ]
-            p = compared.p_student
-            is_better = (compared.difference > 0) == is_more_better
-            verdict = "better" if is_better else "worse"
-            # p is NaN where nothing spreads.
-            verdict = verdict if p < statistics.SIGNIFICANCE else "level"
-            p_cell = "" if math.isnan(p) else f"{p:.2g}"
-            lines.append([example, name, *cells, p_cell, verdict, warned])
-    return markdown_table(lines)
 
 
 def main(arguments=None) -> None:

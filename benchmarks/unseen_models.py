@@ -228,7 +228,7 @@ def main(arguments=None) -> None:
     """Runs what is missing, and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out_dir", required=True)
-    parser.add_argument("--controller", default="trapezoid")
+    parser.add_argument("--controller", default="weight_path")
     parser.add_argument("--num_seeds", type=int, default=5)
     parser.add_argument("--num_epochs", type=int, default=30, help="of 20 steps each")
     parser.add_argument("--num_workers", type=int, default=2)

@@ -7,7 +7,7 @@ import numpy as np
 
 import learned_lr
 from learned_lr import Controller, ControlLoop
-from learned_lr.control import pretrained
+from learned_lr.control import pretrained, weight_path
 from learned_lr.control.measurements import Measurement
 
 
@@ -16,7 +16,10 @@ def learning_rates(name):
     loop = ControlLoop(name, 100)
     return [
         loop.decide(
-            Measurement(2.3 * 0.9**i, 2.4 * 0.9**i, 0.01 * i, 0.001 * i, 0.0, 0.05),
+            Measurement(
+                *(2.3 * 0.9**i, 2.4 * 0.9**i, 0.01 * i, 0.001 * i, 0.0, 0.05),
+                weights=weight_path.sample([np.full((3, 2), 1 + 0.1 * i)]),
+            ),
             10 * i,
         )
         for i in range(4)

@@ -330,3 +330,15 @@ def test_a_table_on_two_pages_has_the_same_figures():
     # There with an interquartile mean before the worst.
     whole = [[mean, median, worst] for mean, median, _, worst in _cells("results/judge/README.md")]  # fmt: skip
     assert all(row in whole for row in found)
+
+
+def test_the_table_of_cases_names_tests_that_exist():
+    page = documents.read("docs/safety.md")
+    rows = re.findall(r"(?m)^\|(?! case |---)(.+)\|$", page)
+    assert len(rows) > 50
+    for row in rows:
+        cells = [cell.strip() for cell in row.split(" | ")]
+        assert len(cells) == 4 and all(cells), row
+        file, name = re.fullmatch(r"`([\w/]+\.py)::(\w+)`", cells[-1]).groups()
+        source = (ROOT / "tests" / file).read_text(encoding="utf-8")
+        assert re.search(rf"(?m)^def {name}\(", source), row

@@ -124,11 +124,14 @@ def test_missing_number_of_iterations_is_told(error_of, tmp_path):
     assert "`train`" in error and "num_iterations" in error
 
 
-def test_no_gin_file(error_of):
-    assert error_of(gin_files=[]) == (
-        "Expected --gin_file, for example: "
-        "python -m learned_lr.train --gin_file=gin/train/digits_cnn.gin\n"
+@pytest.mark.parametrize("job", ["train", "sweep"])
+def test_no_gin_file(launch_job, tmp_path, capsys, job):
+    assert launch_job(job, tmp_path / "runs", gin_files=[]) == 1
+    assert capsys.readouterr().err == (
+        "Error: Expected --gin_file, for example: "
+        f"python -m learned_lr.{job} --gin_file=gin/{job}/digits_cnn.gin\n"
     )
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(

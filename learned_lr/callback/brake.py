@@ -22,6 +22,9 @@ _RISE, _MIN_RISE, _NUM_RISEN = 0.5, 0.1, 4
 _LEARNED, _BACK, _NUM_BACK = 0.8, 0.97, 2
 # Neither is below the untrained loss, and they never were well below. What three lower rates have not helped isn't the rate's fault.
 _NUM_STUCK, _MAX_STUCK_ALARMS = 4, 3
+# Nor has the train loss fallen by this much meanwhile. That of the untrained model is of inference mode; behind a batch
+# normalisation training begins far above it, and learns.
+_FALL = 0.01
 _NUM_DECISIONS, _MIN_INTERVAL = 25, 4
 # After so many alarms in a row the brake takes what it sees for the run's own level.
 _MAX_IN_A_ROW = 3
@@ -71,6 +74,7 @@ class SafetyBrake:
         self.start: tuple[float, float] | None = None
         self.best: tuple[float, float] = (math.inf, math.inf)
         self._first_train = math.nan
+        self._stuck_at = math.nan
         self._in_a_row = [0] * 3
         self._num_alarms = 0
         self._num_stuck_alarms = _MAX_STUCK_ALARMS if is_weighted else 0
@@ -99,6 +103,7 @@ class SafetyBrake:
         if found is not None and self._num_alarms < _MAX_IN_A_ROW:
             self._num_alarms += 1
             self._in_a_row = [0] * 3
+            self._stuck_at = math.nan
             return found
         if found is not None:
             self.start, self.best, self._first_train = losses, losses, train_loss
@@ -144,10 +149,15 @@ class SafetyBrake:
         has_learned = max(best) < _LEARNED
         is_stuck = not has_learned and min(train, validation) >= 1
         is_stuck = is_stuck and self._num_stuck_alarms < _MAX_STUCK_ALARMS
+        is_falling = losses[0] < (1 - _FALL) * self._stuck_at
+        if math.isnan(self._stuck_at) or is_falling:
+            self._stuck_at = losses[0]
+        if not is_stuck:
+            self._stuck_at = math.nan
         conditions = (
             (is_risen, _NUM_RISEN),
             (has_learned and min(train, validation) >= _BACK, _NUM_BACK),
-            (is_stuck, _NUM_STUCK),
+            (is_stuck and not is_falling, _NUM_STUCK),
         )
         self._in_a_row = [
             n + 1 if c else 0 for n, (c, _) in zip(self._in_a_row, conditions)
@@ -165,7 +175,7 @@ class SafetyBrake:
         return {
             "means": np.array([] if self.means is None else self.means),
             "start": np.array([] if self.start is None else self.start),
-            "best": np.array([*self.best, self._first_train]),
+            "best": np.array([*self.best, self._first_train, self._stuck_at]),
             "alarms": np.array(counts),
         }
 
@@ -183,7 +193,7 @@ class SafetyBrake:
             check_array(name, state[name], (2 if state[name].size else 0,))
         if state["means"].size != state["start"].size:
             raise ValueError("Expected both of means and start or none, found one.")
-        check_array("best", state["best"], (3,), is_finite=False)
+        check_array("best", state["best"], (4,), is_finite=False)
         if np.any(np.isnan(state["best"][:2])) or np.any(state["best"] == -np.inf):
             raise ValueError("Expected losses in best, found NaN or minus infinity.")
         check_array("alarms", state["alarms"], (5,), "i")
@@ -194,7 +204,7 @@ class SafetyBrake:
         """Goes on from what `state` returned."""
         self.means = tuple(state["means"].tolist()) or None
         self.start = tuple(state["start"].tolist()) or None
-        *best, self._first_train = state["best"].tolist()
+        *best, self._first_train, self._stuck_at = state["best"].tolist()
         self.best = best[0], best[1]
         *self._in_a_row, self._num_alarms, self._num_stuck_alarms = state[
             "alarms"

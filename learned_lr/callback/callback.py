@@ -178,7 +178,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
         self._begin = time.perf_counter()
         self._fit = None
         refusals.check_plain_rate(getattr(self.model, "optimizer", None))
-        refusals.check_strategy(self.model)
+        refusals.check_processes(self.model)
         self._arguments = running_fit.arguments(self, self.validation_data)
         refusals.check_rivals(self, self._arguments.callbacks)
 
@@ -190,7 +190,8 @@ class LearnedLearningRate(keras.callbacks.Callback):
             self._fit.begin()
         self._fit.begin_epoch()
         # Keras 2 has None for 1, or a variable.
-        self._steps_per_execution = int(self.model.steps_per_execution or 1)
+        num_steps = self.model.steps_per_execution or 1
+        self._steps_per_execution = int(backends.to_numpy(num_steps))
 
     def on_train_batch_begin(
         self, batch: int, logs: dict[str, Any] | None = None
@@ -228,10 +229,9 @@ class LearnedLearningRate(keras.callbacks.Callback):
 
     def _num_steps(self, planned: int) -> int:
         """Those of this execution, which may end short, with the epoch."""
-        if self._steps_per_execution == 1:
-            return 1
-        num_left = (self.params.get("steps") or math.inf) - self._first_batch
-        return int(min(planned, num_left))
+        num_steps, first = self.params.get("steps"), self._first_batch
+        is_one = self._steps_per_execution == 1 or not num_steps
+        return planned if is_one else min(planned, num_steps - first)
 
     def _running(self) -> ControlledFit:
         return refusals.begun(self._fit, "on_train_begin() and on_epoch_begin() first")

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from learned_lr.callback import backends, nested_structures
+from learned_lr.callback import backends, devices, nested_structures
 
 
 def loss_pass(
@@ -28,6 +28,11 @@ def loss_pass(
         # A product of its own, since on PyTorch Keras multiplies weights by a mask in place.
         weights = nested_structures.map_structure(lambda w: w * 1.0, weights)
         total = _total_loss(_OwnLoss(loss), targets, predictions, weights)
+        copies = devices.strategy(model)
+        if copies is not None and not backends.IS_KERAS_2:
+            total = total * float(
+                copies.num_replicas_in_sync
+            )  # Keras takes it for one of several.
         for penalty in penalties:
             total = total + backends.cast_float32(penalty)
         return total
@@ -58,6 +63,8 @@ class _OwnLoss(keras.losses.Loss):
     def __init__(self, function: Callable[[Any, Any], Any]):
         super().__init__(reduction="sum_over_batch_size", name="loss")
         self._function = function
+        # Keras 2 refuses an average beside a strategy, where it may be that of a part.
+        self._allow_sum_over_batch_size = True
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return self._function(y_true, y_pred)

@@ -12,6 +12,7 @@ import numpy as np
 
 from learned_lr.callback import (
     backends,
+    devices,
     forward,
     layers,
     nested_structures,
@@ -69,7 +70,9 @@ class HeldOutSample:
             num_examples = min(batch_size, self.num_examples - start)
             self._batches.append((num_examples, *batch))
         pack = keras.utils.pack_x_y_sample_weight
-        self._packed = [(n, pack(*batch)) for n, *batch in self._batches]
+        self._packed = [
+            (n, devices.split(model, pack(*batch))) for n, *batch in self._batches
+        ]
         self._step = own_steps.EvaluationStep(model)
         self._loss_pass = None if loss is None else forward.loss_pass(model, loss)
         self._prediction_pass = None

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from learned_lr.callback import backends, nested_structures
+from learned_lr.callback import backends, devices, nested_structures
 
 # Float32 sums of the same numbers in another order differ by less.
 _SAME = 1e-5
@@ -58,6 +58,11 @@ class EvaluationStep:
         model.reset_metrics()
         logged = [self._step(data) for _, data in batches]
         last = self._loss(logged[-1])
+        if devices.strategy(model) is not None and not backends.IS_KERAS_2:
+            # What devices log is their own; the metrics have the sums of all.
+            whole = model.get_metrics_result()
+            if set(whole) == set(logged[-1]):
+                return self._loss(whole)
         if not is_own(model, "test_step") or is_running_mean(model, last):
             return last
         losses = [*map(self._loss, logged[:-1]), last]
@@ -83,9 +88,11 @@ class EvaluationStep:
             return self._torch_step
         import tensorflow as tf
 
-        def step(data: Any) -> Any:
+        def test_step(data: Any) -> Any:
             return model.test_step(data)
 
+        copies = devices.strategy(model)
+        step = test_step if copies is None else devices.on_all(copies, test_step)
         # reduce_retracing would give up static shapes, which some models need.
         return step if model.run_eagerly else tf.function(step)
 

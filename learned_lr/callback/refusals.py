@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -48,6 +49,12 @@ def check_plain_rate(optimizer: Any) -> None:
         raise ValueError(
             "Expected a compiled model, found one without an optimizer: compile it first."
         )
+    if not hasattr(optimizers.inner(optimizer), "learning_rate"):
+        raise ValueError(
+            "Expected an optimizer with a learning_rate, found "
+            f"{type(optimizers.inner(optimizer)).__name__}, which has none of its own: compile the "
+            "model with one optimizer for all weights."
+        )
     if not optimizers.has_plain_rate(optimizer):
         raise ValueError(
             "Expected an optimizer whose learning_rate is a number, found a schedule in "
@@ -56,26 +63,43 @@ def check_plain_rate(optimizer: Any) -> None:
         )
 
 
-def check_strategy(model: keras.Model) -> None:
-    """Raises ValueError in Keras 2 for a model that is copied to several devices."""
-    if not backends.IS_KERAS_2:
-        return
-    import tensorflow as tf
+def check_processes(model: keras.Model) -> None:
+    """Raises ValueError for a training of several processes, and for strategies that were never tried."""
+    found = ""
+    if backends.name() == "tensorflow":
+        import tensorflow as tf
 
-    strategy = model.distribute_strategy
-    is_copied = isinstance(
-        strategy,
-        (
-            tf.distribute.MirroredStrategy,
-            tf.distribute.MultiWorkerMirroredStrategy,
-            tf.distribute.TPUStrategy,
-        ),
-    )
-    if is_copied:
-        raise ValueError(
-            f"Expected a model on one device, found one of {type(strategy).__name__}, whose metrics "
-            "Keras 2 can't update outside of it: build the model without a strategy, or use Keras 3."
+        # Some classes go by other names inside of TensorFlow.
+        names = (
+            "MultiWorkerMirroredStrategy",
+            "ParameterServerStrategy",
+            "TPUStrategy",
+            "experimental.CentralStorageStrategy",
         )
+        for name in names:
+            kind = operator.attrgetter(name)(tf.distribute)
+            if isinstance(model.distribute_strategy, kind):
+                found = name
+    elif backends.name() == "jax":
+        import jax
+
+        found = _of_processes(jax.process_count(), "jax.distributed")
+    else:
+        import torch.distributed
+
+        distributed = torch.distributed
+        if distributed.is_available() and distributed.is_initialized():
+            found = _of_processes(distributed.get_world_size(), "torch.distributed")
+    if found:
+        raise ValueError(
+            f"Expected a training of one process, found {found}, where each would decide for itself: train "
+            "on one machine, give the optimizer a Replay of rates that one has "
+            "found, or let one ControlLoop decide for all (examples/pytorch_ddp.py)."
+        )
+
+
+def _of_processes(count: int, module: str) -> str:
+    return f"{count} processes of {module}" if count > 1 else ""
 
 
 def check_rivals(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,8 @@ from learned_lr.callback import backends, nested_structures
 _FRACTION = 0.04
 _TRAINING_COST = 3
 _MIN_EXAMPLES, _MAX_EXAMPLES = 64, 4096
+# What tells ragged tensors, and sparse ones of TensorFlow and of scipy and JAX.
+_NOT_DENSE = ("row_splits", "dense_shape", "todense")
 
 
 def default_size(batch_size: int, control_interval: int) -> int:
@@ -126,6 +129,11 @@ def _concatenate(parts: list[Any], num_examples: int) -> Any:
 
 
 def _array(value: Any) -> Any:
+    if any(map(functools.partial(hasattr, value), _NOT_DENSE)):
+        raise ValueError(
+            f"Expected validation data of dense arrays, found a {type(value).__name__}: give the callback "
+            "validation_data=(inputs, targets) of its own, dense and padded alike."
+        )
     if hasattr(value, "to_numpy"):  # pandas.
         array = value.to_numpy()
         return array[:, None] if array.ndim == 1 else array  # As Keras does.

@@ -10,8 +10,13 @@ from learned_lr.callback import backends, optimizers
 
 # A rate that the user compiled in is left by no more than this factor, up or down.
 _MAX_FACTOR = 30.0
+# From 0.001, with SGD 0.01, the controllers learned to rise to the best peaks, in the median ten times as high. From a rate that is
+# one already they rise as well; beyond these bounds of the usual start such a rate is left upwards by three times at most.
+_USUAL_BOUND, _USUAL_SGD_BOUND, _MAX_FACTOR_BEYOND = 0.03, 0.3, 3.0
 # Kinds of optimizers that the package's controllers know: they learned on them, or on one that scales its steps alike.
 _LEARNED_ON = ("Adam", "AdamW", "Adamax", "Nadam", "RMSprop", "SGD")
+# Others that benchmarks/optimizers.py found to be no worse with the callback at any of their rates (docs/optimizers.md).
+_SERVED = ("Muon",)
 
 
 class StartingRates(NamedTuple):
@@ -38,7 +43,7 @@ class StartingRates(NamedTuple):
 
     def tell(self, is_verbose: bool) -> None:
         """Says where the rate comes from if it isn't the controller's own, and warns where none has learned."""
-        if self.optimizer not in _LEARNED_ON:
+        if self.optimizer not in (*_LEARNED_ON, *_SERVED):
             warnings.warn(
                 f"No controller of LearnedLearningRate's has learned on {self.optimizer}: compare "
                 "with a run without it.",
@@ -62,7 +67,8 @@ def find(
     """Returns what a run starts from.
 
     What the user gave comes first. A compiled rate that isn't its class's default is a statement, too: the run
-    starts from it and stays within a factor of 30. So is any rate of an optimizer that no controller learned on.
+    starts from it and stays within a factor of 30, and above 0.03 (0.3 with SGD) of 3. So is any rate of an optimizer that
+    no controller learned on.
 
     Args:
       optimizer: a Keras optimizer whose rate is a number.
@@ -77,9 +83,15 @@ def find(
     if initial is not None or is_own:
         return StartingRates(initial, minimum, maximum, name)
     low = compiled_rate / _MAX_FACTOR if minimum is None else minimum
-    high = compiled_rate * _MAX_FACTOR if maximum is None else maximum
+    high = _upper_bound(name, compiled_rate) if maximum is None else maximum
     initial = min(max(compiled_rate, low), high)
     return StartingRates(initial, low, high, name, True)
+
+
+def _upper_bound(name: str, rate: float) -> float:
+    """The highest rate of a run that starts from a compiled one."""
+    usual = _USUAL_SGD_BOUND if name == "SGD" else _USUAL_BOUND
+    return min(rate * _MAX_FACTOR, max(rate * _MAX_FACTOR_BEYOND, usual))
 
 
 def _rounded_default(optimizer: Any) -> float | None:

@@ -27,7 +27,7 @@ _PAPER_GRID = {
     "discount_factors": {0.99, 0.9, 0.88},
 }
 # The package's default by its names; a name without a folder is one of the package's.
-DEFAULTS = ("default", "trapezoid")
+DEFAULTS = ("default", "weight_path")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,24 +6,24 @@ import csv
 
 import pytest
 
-from benchmarks import examples
+from benchmarks import comparisons, examples
 
 
 def _rows(plain, learned, figure="accuracy", warnings=("", "", "")):
     rows = []
-    for method, values in ((examples.PLAIN, plain), (examples.LEARNED, learned)):
+    for method, values in ((comparisons.PLAIN, plain), (comparisons.LEARNED, learned)):
         for seed, value in enumerate(values):
             row = dict.fromkeys(examples.COLUMNS, "")
             row.update(example="forecasting", method=method, seed=str(seed))
             row[figure] = str(value)
-            if method == examples.LEARNED:
+            if method == comparisons.LEARNED:
                 row["warnings"] = warnings[seed]
             rows.append(row)
     return rows
 
 
 def _cells(rows):
-    (line,) = examples.table_of(rows, ["forecasting"]).splitlines()[2:]
+    (line,) = comparisons.table_of(rows, ["forecasting"]).splitlines()[2:]
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
@@ -48,14 +48,14 @@ def test_table():
 
 def test_what_is_not_finished_has_no_row():
     rows = _rows((0.7, 0.8, 0.9), (0.7, 0.8))
-    assert examples.table_of(rows, ["forecasting"]).count("\n") == 2
-    assert examples.table_of(rows[:3], ["forecasting"]).count("\n") == 2
+    assert comparisons.table_of(rows, ["forecasting"]).count("\n") == 2
+    assert comparisons.table_of(rows[:3], ["forecasting"]).count("\n") == 2
 
 
 def test_warnings_that_are_new_are_counted():
     rows = _rows((0.7,) * 3, (0.7,) * 3, warnings=("old\nnew", "old", ""))
     rows[1]["warnings"] = "old"
-    assert examples.new_warnings(rows, "forecasting") == ["new"]
+    assert comparisons.new_warnings(rows, "forecasting") == ["new"]
     assert _cells(rows)[6] == "1 of 3"
 
 
@@ -75,21 +75,22 @@ def test_output_is_read():
 
 def test_a_program_that_fails_is_an_error():
     with pytest.raises(RuntimeError, match="invalid int value"):
-        examples.run("forecasting", examples.PLAIN, 0, "many")
+        examples.run("forecasting", comparisons.PLAIN, 0, "many")
 
 
 @pytest.mark.smoke
 def test_toy_run_resumes(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(examples, "SEEDS", (0,))
+    for module in (comparisons, examples):
+        monkeypatch.setattr(module, "SEEDS", (0,))
     arguments = [f"--out_dir={tmp_path}", "--epochs=2", "--num_workers=0"]
     arguments.append("--examples=custom_train_step")
     examples.main(arguments)
-    assert f"2/2 custom_train_step, {examples.LEARNED}, 0" in capsys.readouterr().out
+    assert f"2/2 custom_train_step, {comparisons.LEARNED}, 0" in capsys.readouterr().out
     content = (tmp_path / "examples.csv").read_bytes()
     examples.main(arguments)
     assert (tmp_path / "examples.csv").read_bytes() == content
     rows = list(csv.DictReader(content.decode().splitlines()))
-    assert [row["method"] for row in rows] == ["plain", examples.LEARNED]
+    assert [row["method"] for row in rows] == ["plain", comparisons.LEARNED]
     assert float(rows[0]["loss"]) != float(rows[1]["loss"])
     table = (tmp_path / "table.md").read_text(encoding="utf-8")
     assert table.count("| custom_train_step | ") == 2

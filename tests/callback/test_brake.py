@@ -103,6 +103,17 @@ def test_what_never_learns_is_no_alarm_after_three():
     assert sum(map(bool, _alarms(2.3, *[2.31] * 50))) == 3
 
 
+def test_a_train_loss_that_falls_is_no_death_above_the_untrained_one_either():
+    # Behind a batch normalisation, whose untrained loss is of inference mode.
+    train = (0.332, 0.317, 0.289, 0.273, 0.267, 0.258, 0.255)
+    assert not any(_alarms(0.251, *[(loss, 0.29) for loss in train]))
+    slow = [(0.332 - 0.001 * n, 0.29) for n in range(4)]
+    assert _alarms(0.251, *slow) == [None] * 4 + [DEATH]
+    # What a rate has blown up falls once, to the loss of a constant.
+    blown_up = (2.6, 2.31), *[(2.303, 2.31)] * 5
+    assert _alarms(2.3, *blown_up) == [None] * 6 + [DEATH]
+
+
 def test_weighted_losses_that_stay_above_their_start_are_no_alarm():
     losses = [0.55, *[(0.7, 0.65)] * 50]
     assert any(_alarms(*losses))

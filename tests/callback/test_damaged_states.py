@@ -141,7 +141,7 @@ def test_other_bytes(tmp_path_factory, states, data):
         ("brake/means", [1.0], r"means of shape \(2,\), found \(1,\)"),
         ("brake/means", None, "the brake's arrays"),
         ("brake/start", np.zeros(0), "both of means and start or none"),
-        ("brake/best", [math.nan, 1.0, 1.0], "losses in best, found NaN"),
+        ("brake/best", [math.nan, 1.0, 1.0, 1.0], "losses in best, found NaN"),
         ("brake/alarms", [0, 0, 0, 0, -1], "each of alarms to be an int >= 0"),
         ("loop/num_brakes", -1, "num_brakes to be an int >= 0, found -1"),
         ("loop/level", None, "the state's arrays"),

@@ -18,6 +18,7 @@ _EXAMPLES = {
     "keras_fit": "keras",
     "gradient_tape": "tensorflow",
     "pytorch_loop": "torch",
+    "pytorch_ddp": "torch",
     "jax_loop": "jax",
 }
 # Those that also run without the callback: a package, epochs that take seconds, a figure, and what it must reach.
@@ -55,6 +56,10 @@ def test_example(name, tmp_path):
     assert float(accuracy) > 0.85
     if name == "keras_fit":
         assert len(RateTable.load(str(tmp_path / "lr.csv")).steps) > 50
+    if name == "pytorch_ddp":  # Copies that were trained at one rate are one model.
+        said = re.findall(r"process (\d): (weights .+, last rate .+)", result.stdout)
+        assert sorted(rank for rank, _ in said) == ["0", "1"]
+        assert said[0][1] == said[1][1]
 
 
 @pytest.mark.smoke

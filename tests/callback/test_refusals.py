@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from learned_lr import LearnedLearningRate
-from learned_lr.callback import backends, refusals
+from learned_lr.callback import refusals
 
 
 def _fit(model, digits, *callbacks):
@@ -78,6 +78,16 @@ def test_optimizer_with_a_schedule(digits, compiled):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.skipif(
+    not hasattr(keras.optimizers, "MultiOptimizer"), reason="not in this Keras"
+)
+def test_an_optimizer_of_several(digits, compiled):
+    map_ = keras.optimizers.OptimizerMap(keras.optimizers.Adam())
+    model = compiled(optimizer=keras.optimizers.MultiOptimizer(map_))
+    with pytest.raises(ValueError, match="found MultiOptimizer, which has none"):
+        _fit(model, digits, _quiet())
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -104,15 +114,6 @@ class _HomeMade(keras.callbacks.Callback):
 def test_home_made_callback_that_sets_the_rate(digits, compiled):
     with pytest.raises(ValueError, match="found 0.5: something else sets it, too"):
         _fit(compiled(), digits, _quiet(), _HomeMade())
-
-
-@pytest.mark.skipif(not backends.IS_KERAS_2, reason="Keras 3 can measure there")
-def test_model_of_a_strategy(digits, compiled):
-    tf = pytest.importorskip("tensorflow")
-    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
-        model = compiled()
-    with pytest.raises(ValueError, match="one of MirroredStrategy.*or use Keras 3"):
-        _fit(model, digits, _quiet())
 
 
 def test_model_of_the_other_keras():

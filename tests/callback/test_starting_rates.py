@@ -23,7 +23,12 @@ NONE = (None, None, None)
         ("Adam", {}, (None, 1e-5, 0.1), (None, 1e-5, 0.1)),
         # Any other rate is where it starts, and a factor of 30 how far it goes.
         ("Adam", {"learning_rate": 3e-5}, NONE, (3e-5, 1e-6, 9e-4)),
-        ("SGD", {"learning_rate": 0.3, "momentum": 0.9}, NONE, (0.3, 0.01, 9.0)),
+        ("SGD", {"learning_rate": 3e-3}, NONE, (3e-3, 1e-4, 0.09)),
+        # A rate that may be a peak already is left upwards by three times at most.
+        ("SGD", {"learning_rate": 0.03}, NONE, (0.03, 1e-3, 0.3)),
+        ("SGD", {"learning_rate": 0.3, "momentum": 0.9}, NONE, (0.3, 0.01, 0.9)),
+        ("Adam", {"learning_rate": 3e-3}, NONE, (3e-3, 1e-4, 0.03)),
+        ("Adam", {"learning_rate": 0.03}, NONE, (0.03, 1e-3, 0.09)),
         ("Adam", {"learning_rate": 3e-5}, (None, None, 1e-2), (3e-5, 1e-6, 1e-2)),
         ("Adam", {"learning_rate": 3e-5}, (None, 1e-8, None), (3e-5, 1e-8, 9e-4)),
         ("Adam", {"learning_rate": 0.5}, (None, None, 0.1), (0.1, 0.5 / 30, 0.1)),
@@ -31,7 +36,7 @@ NONE = (None, None, None)
         ("Adam", {"learning_rate": 3e-5}, (0.1, None, None), (0.1, None, None)),
         # Of these no controller knows what the default is worth.
         ("Adagrad", {}, NONE, (1e-3, 1e-3 / 30, 0.03)),
-        ("Adadelta", {"learning_rate": 1.0}, NONE, (1.0, 1 / 30, 30.0)),
+        ("Adadelta", {"learning_rate": 1.0}, NONE, (1.0, 1 / 30, 3.0)),
     ],
 )
 def test_what_a_run_starts_from(name, arguments, given, expected):
@@ -70,6 +75,14 @@ def test_an_optimizer_that_no_controller_knows_is_warned_of(digits, compiled):
     callback = LearnedLearningRate(validation_data=digits[2:], verbose=0)
     with pytest.warns(UserWarning, match="has learned on Adagrad: compare with a run"):
         model.fit(*digits[:2], epochs=1, batch_size=32, verbose=0, callbacks=[callback])
+
+
+@pytest.mark.parametrize("name", ["Adamax", "Muon"])
+def test_optimizers_that_are_served_are_not_warned_of(name, recwarn):
+    starting_rates.StartingRates(1e-3, 1e-4, 1e-2, name).tell(False)
+    assert not recwarn
+    starting_rates.StartingRates(1e-3, 1e-4, 1e-2, "Lion").tell(False)
+    assert len(recwarn) == 1
 
 
 class _Interruption(keras.callbacks.Callback):

@@ -1,0 +1,54 @@
+"""The programs of the kinds that a controller once harmed: their data, and a run at toy size."""
+
+from __future__ import annotations
+
+import csv
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from benchmarks import comparisons, rescue, rescue_programs
+
+
+def test_half_of_the_pairs_differ_as_they_say():
+    parts = rescue_programs._pairs_of_digits()
+    assert [len(y) for _, y in parts] == [2000, 600, 1000]
+    seen = [{x.tobytes() for side in pair for x in side} for pair, _ in parts]
+    assert not seen[0] & seen[1] and not seen[1] & seen[2] and not seen[0] & seen[2]
+    for (left, right), differs in parts:
+        assert left.shape == right.shape == (len(differs), 8, 8, 1)
+        assert differs.mean() == 0.5
+        distance = np.abs(left - right).mean((1, 2, 3))
+        assert distance[differs == 1].mean() > 1.3 * distance[differs == 0].mean()
+
+
+def test_contrastive_loss():
+    # Same at a distance of 0.5: 0.25; others at 0.2: 0.8**2.
+    differs, found = tf.constant([[0.0], [1.0]]), tf.constant([[0.5], [0.2]])
+    loss = rescue_programs._contrastive_loss(differs, found)
+    assert float(loss) == pytest.approx((0.25 + 0.64) / 2)
+
+
+@pytest.mark.smoke
+def test_toy_run_resumes(tmp_path, monkeypatch):
+    for module in (comparisons, rescue):
+        monkeypatch.setattr(module, "SEEDS", (0,))
+    arguments = [f"--out_dir={tmp_path}", "--kinds=siamese", "--epochs=2"]
+    rescue.main(arguments)
+    content = (tmp_path / "rescue.csv").read_bytes()
+    rescue.main(arguments)
+    assert (tmp_path / "rescue.csv").read_bytes() == content
+    rows = list(csv.DictReader(content.decode().splitlines()))
+    assert [row["method"] for row in rows] == [comparisons.PLAIN, comparisons.LEARNED]
+    assert next(row["num_explosions"] for row in rows) == ""
+    table = (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert table.count("| siamese | ") == 2
+
+
+def test_the_page_shows_the_table_of_the_results():
+    root = pathlib.Path(rescue.__file__).parent.parent
+    table = (root / "results/rescue/table.md").read_text(encoding="utf-8")
+    page = (root / "docs/examples.md").read_text(encoding="utf-8")
+    assert table.count("\n") > 2 and table in page
