@@ -229,9 +229,8 @@ class LearnedLearningRate(keras.callbacks.Callback):
 
     def _num_steps(self, planned: int) -> int:
         """Those of this execution, which may end short, with the epoch."""
-        num_steps, first = self.params.get("steps"), self._first_batch
-        is_one = self._steps_per_execution == 1 or not num_steps
-        return planned if is_one else min(planned, num_steps - first)
+        end = self.params.get("steps") or self._first_batch + planned
+        return min(planned, end - self._first_batch)
 
     def _running(self) -> ControlledFit:
         return refusals.begun(self._fit, "on_train_begin() and on_epoch_begin() first")
