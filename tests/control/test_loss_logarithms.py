@@ -12,12 +12,13 @@ from learned_lr.control.control_loop import ControlLoop
 from learned_lr.control.loss_logarithms import log, log_ratio
 
 _LENGTH = 100
+_WEIGHTS = {"weights": [np.ones((4, 10))]}
 
 
 def _run(losses, controller="default"):
     """Returns the levels after each decision, and the warnings."""
     loop = ControlLoop(controller, _LENGTH, control_interval=4)
-    inside = {}
+    inside = _WEIGHTS
     if controller != "default":
         inside = {"predictions": np.ones((4, 10)), "final_kernel": np.ones((4, 10))}
     levels = []
@@ -74,8 +75,8 @@ def test_restored_loop_goes_on():
     again = ControlLoop("default", _LENGTH, control_interval=4)
     again.restore(loop.state())
     with pytest.warns(UserWarning, match="losses above 0"):
-        again.observe(*losses[2])
-    again.observe(*losses[3])
+        again.observe(*losses[2], **_WEIGHTS)
+    again.observe(*losses[3], **_WEIGHTS)
     assert again.level == levels[-1] == levels[0]
 
 

@@ -60,7 +60,10 @@ def test_an_episode_follows_the_steps(tiny_task, kind):
     ]
     # CURVE is the same function of the step, by another formula.
     np.testing.assert_allclose(
-        found.trajectory[:, 2:], [list(row[:-1]) for row in rows], rtol=1e-5, atol=1e-9
+        found.trajectory[:, 2:],
+        [list(row.numbers[:-1]) for row in rows],
+        rtol=1e-5,
+        atol=1e-9,
     )
     # The rate of the first step, then of each interval's last one.
     expected = [0.2 * CURVE[step] for step in (0, 3, 7)]
