@@ -11,6 +11,8 @@ import keras
 from learned_lr.callback import backends, optimizers
 
 _Part = TypeVar("_Part")
+# Kinds of optimizers with which networks ended untrained in benchmarks/optimizers.py (docs/optimizers.md).
+_REFUSED = ("Adafactor", "Ftrl")
 
 
 def begun(part: _Part | None, expected: str) -> _Part:
@@ -43,8 +45,14 @@ def check_plain_rate(optimizer: Any) -> None:
       optimizer: that of the model; None for a model that isn't compiled.
 
     Raises:
-      ValueError: unless the rate is a number: no schedule, no function.
+      ValueError: unless the rate is a number: no schedule, no function; and with an optimizer that controllers failed with.
     """
+    name = type(optimizers.inner(optimizer)).__name__
+    if name in _REFUSED:
+        raise ValueError(
+            f"Expected an optimizer that a controller can work with, found {name}, with which networks ended untrained "
+            "when this was tried: train without the callback, or with Adam, AdamW or SGD."
+        )
     if optimizer is None:
         raise ValueError(
             "Expected a compiled model, found one without an optimizer: compile it first."

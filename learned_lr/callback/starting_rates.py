@@ -16,7 +16,7 @@ _USUAL_BOUND, _USUAL_SGD_BOUND, _MAX_FACTOR_BEYOND = 0.03, 0.3, 3.0
 # Kinds of optimizers that the package's controllers know: they learned on them, or on one that scales its steps alike.
 _LEARNED_ON = ("Adam", "AdamW", "Adamax", "Nadam", "RMSprop", "SGD")
 # Others that benchmarks/optimizers.py found to be no worse with the callback at any of their rates (docs/optimizers.md).
-_SERVED = ("Muon",)
+_SERVED = ("Adadelta", "Adagrad", "Muon")
 
 
 class StartingRates(NamedTuple):

@@ -88,6 +88,15 @@ def test_an_optimizer_of_several(digits, compiled):
         _fit(model, digits, _quiet())
 
 
+@pytest.mark.parametrize("name", ["Adafactor", "Ftrl"])
+def test_an_optimizer_that_controllers_failed_with(digits, compiled, name):
+    model = compiled(optimizer=getattr(keras.optimizers, name)())
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=f"found {name}.*train without the callback"):
+        _fit(model, digits, _quiet())
+    np.testing.assert_equal(model.get_weights(), before)
+
+
 @pytest.mark.parametrize(
     "make",
     [

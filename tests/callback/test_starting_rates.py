@@ -77,7 +77,7 @@ def test_an_optimizer_that_no_controller_knows_is_warned_of(digits, compiled):
         model.fit(*digits[:2], epochs=1, batch_size=32, verbose=0, callbacks=[callback])
 
 
-@pytest.mark.parametrize("name", ["Adamax", "Muon"])
+@pytest.mark.parametrize("name", ["Adamax", "Adagrad", "Adadelta", "Muon"])
 def test_optimizers_that_are_served_are_not_warned_of(name, recwarn):
     starting_rates.StartingRates(1e-3, 1e-4, 1e-2, name).tell(False)
     assert not recwarn
