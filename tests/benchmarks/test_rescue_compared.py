@@ -35,6 +35,8 @@ def test_contrastive_loss():
 def test_toy_run_resumes(tmp_path, monkeypatch):
     for module in (comparisons, rescue):
         monkeypatch.setattr(module, "SEEDS", (0,))
+    # Other tests of this process have used TensorFlow already.
+    monkeypatch.setattr(rescue, "limit_threads", lambda num_threads: None)
     arguments = [f"--out_dir={tmp_path}", "--kinds=siamese", "--epochs=2"]
     rescue.main(arguments)
     content = (tmp_path / "rescue.csv").read_bytes()
