@@ -108,7 +108,8 @@ def test_constant_labels(digits, compiled):
     model = compiled()
     history = _fit(model, (x, y * 0, x_validation, y_validation * 0), callback)
     assert callback.num_explosions == 0
-    assert history.history["val_loss"][-1] < history.history["val_loss"][0]
+    # It may be 0 after the first epoch already; untrained, it is about ln(10).
+    assert history.history["val_loss"][-1] < 0.01
 
 
 def test_model_without_a_dense_layer(digits, compiled):

@@ -71,9 +71,9 @@ def test_a_fit_stays_near_the_compiled_rate_and_says_so(digits, compiled, capsys
 
 
 def test_an_optimizer_that_no_controller_knows_is_warned_of(digits, compiled):
-    model = compiled(optimizer=keras.optimizers.Adagrad(0.05))
+    model = compiled(optimizer=keras.optimizers.Lion(1e-4))
     callback = LearnedLearningRate(validation_data=digits[2:], verbose=0)
-    with pytest.warns(UserWarning, match="has learned on Adagrad: compare with a run"):
+    with pytest.warns(UserWarning, match="has learned on Lion: compare with a run"):
         model.fit(*digits[:2], epochs=1, batch_size=32, verbose=0, callbacks=[callback])
 
 
