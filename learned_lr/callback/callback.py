@@ -177,7 +177,9 @@ class LearnedLearningRate(keras.callbacks.Callback):
         """Refuses what can't work, before a step is trained."""
         self._begin = time.perf_counter()
         self._fit = None
-        refusals.check_plain_rate(getattr(self.model, "optimizer", None))
+        optimizer = getattr(self.model, "optimizer", None)
+        refusals.check_kind(optimizer)
+        refusals.check_plain_rate(optimizer)
         refusals.check_processes(self.model)
         self._arguments = running_fit.arguments(self, self.validation_data)
         refusals.check_rivals(self, self._arguments.callbacks)

@@ -30,9 +30,8 @@ def loss_pass(
         total = _total_loss(_OwnLoss(loss), targets, predictions, weights)
         copies = devices.strategy(model)
         if copies is not None and not backends.IS_KERAS_2:
-            total = total * float(
-                copies.num_replicas_in_sync
-            )  # Keras takes it for one of several.
+            # Keras takes it for that of one device of several.
+            total = total * float(copies.num_replicas_in_sync)
         for penalty in penalties:
             total = total + backends.cast_float32(penalty)
         return total

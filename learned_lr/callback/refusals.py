@@ -38,6 +38,16 @@ def check_keras(model: Any) -> None:
         )
 
 
+def check_kind(optimizer: Any) -> None:
+    """Raises ValueError for an optimizer, or one that wraps it, of a kind that controllers failed with."""
+    name = type(optimizers.inner(optimizer)).__name__
+    if name in _REFUSED:
+        raise ValueError(
+            f"Expected an optimizer that a controller can work with, found {name}, with which networks ended untrained "
+            "when this was tried: train without the callback, or with Adam, AdamW or SGD."
+        )
+
+
 def check_plain_rate(optimizer: Any) -> None:
     """Checks that the learning rate can be set.
 
@@ -45,29 +55,22 @@ def check_plain_rate(optimizer: Any) -> None:
       optimizer: that of the model; None for a model that isn't compiled.
 
     Raises:
-      ValueError: unless the rate is a number: no schedule, no function; and with an optimizer that controllers failed with.
+      ValueError: unless the rate is a number: no schedule, no function.
     """
-    name = type(optimizers.inner(optimizer)).__name__
-    if name in _REFUSED:
-        raise ValueError(
-            f"Expected an optimizer that a controller can work with, found {name}, with which networks ended untrained "
-            "when this was tried: train without the callback, or with Adam, AdamW or SGD."
-        )
     if optimizer is None:
         raise ValueError(
             "Expected a compiled model, found one without an optimizer: compile it first."
         )
+    name = type(optimizers.inner(optimizer)).__name__
     if not hasattr(optimizers.inner(optimizer), "learning_rate"):
         raise ValueError(
-            "Expected an optimizer with a learning_rate, found "
-            f"{type(optimizers.inner(optimizer)).__name__}, which has none of its own: compile the "
+            f"Expected an optimizer with a learning_rate, found {name}, which has none of its own: compile the "
             "model with one optimizer for all weights."
         )
     if not optimizers.has_plain_rate(optimizer):
         raise ValueError(
-            "Expected an optimizer whose learning_rate is a number, found a schedule in "
-            f"{type(optimizers.inner(optimizer)).__name__}: compile it without one, the "
-            "callback sets the rate."
+            f"Expected an optimizer whose learning_rate is a number, found a schedule in {name}: compile it "
+            "without one, the callback sets the rate."
         )
 
 

@@ -165,9 +165,8 @@ def _batch_size(values: Mapping[str, Any]) -> int | None:
 
 def _first_batch_size(adapter: Any) -> int | None:
     """What Keras 3 doesn't ask its data for: the size of the first minibatch; None where that can't be told."""
-    if hasattr(
-        adapter, "_dataloader"
-    ):  # Its minibatches are drawn by a sampler of the user's.
+    if hasattr(adapter, "_dataloader"):
+        # Its minibatches are drawn by a sampler of the user's.
         return getattr(adapter._dataloader.batch_sampler, "batch_size", None)
     batch = None
     if hasattr(adapter, "_first_batches"):  # A generator, which Keras has begun.
