@@ -9,6 +9,7 @@ from learned_lr.control.base_schedules import BaseSchedule
 from learned_lr.jobs.regrets import References
 from learned_lr.jobs.schedule_families import Schedules
 from learned_lr.trainees.adaptive_schedules import Hypergradient, ReduceOnPlateau
+from learned_lr.trainees.open_loop import OpenLoop
 from learned_lr.trainees.scaled_schedules import BaseAtPeak, Multiplied
 from learned_lr.trainees.schedules import Constant
 
@@ -46,13 +47,14 @@ def check(
     training: Mapping[str, Any],
     judged: Mapping[str, Any],
     other_bases: Sequence[BaseSchedule] = (),
+    open_loops: Sequence[str] = (),
 ) -> None:
     """Refuses what `Contenders` can't do, before anything is written.
 
     Raises:
       ValueError: on a rival that is unknown, a name or multiplier that is there twice, a
-        schedule whose rates can't be multiplied, or a task that no training task calibrates
-        a rival for.
+        schedule whose rates can't be multiplied or played back, or a task that no training
+        task calibrates a rival for.
     """
     unknown = [rival for rival in rivals if rival not in RIVALS]
     if unknown:
@@ -62,7 +64,14 @@ def check(
             f"Expected {CALIBRATED_PER_OPTIMIZER!r} in judge.rivals beside judge.other_bases, whose "
             f"peaks they have, found {tuple(rivals)}."
         )
+    unknown = [name for name in open_loops if name not in schedules]
+    if unknown or (open_loops and 1.0 not in multipliers):
+        raise ValueError(
+            f"Expected judge.open_loops out of {[*schedules]}, and 1 in judge.multipliers, "
+            f"found {tuple(open_loops)} and {tuple(multipliers)}."
+        )
     names = [TUNED, *rivals, *map(_other_base, other_bases), *schedules]
+    names += map(_open_loop, open_loops)
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or len(names) == 1:
         raise ValueError(
@@ -107,6 +116,7 @@ class Contenders:
         schedules: Schedules,
         multipliers: Sequence[float],
         other_bases: Sequence[BaseSchedule] = (),
+        open_loops: Sequence[str] = (),
     ):
         """Calibrates the rivals that need it.
 
@@ -118,10 +128,12 @@ class Contenders:
           schedules: the other contenders by name.
           multipliers: floats > 0, every contender but the mark is run at each.
           other_bases: run at the peaks that are calibrated per optimizer.
+          open_loops: names out of `schedules`, whose mean rates are played back.
         """
         self._references, self._base = references, base
         self._rivals, self._schedules = tuple(rivals), schedules
         self._multipliers, self._other_bases = tuple(multipliers), tuple(other_bases)
+        self._open_loops = tuple(open_loops)
         self._peak, self._peaks = None, {}
         if CALIBRATED in rivals:
             self._peak = references.calibrated_peak(training)
@@ -153,6 +165,13 @@ class Contenders:
                 is_plain = multiplier == 1
                 run = schedule if is_plain else Multiplied(schedule, multiplier)
                 found.append(Contender(contender, multiplier, run))
+        # Last: they play back what was run before.
+        found += [
+            Contender(_open_loop(name), multiplier, OpenLoop(schedule, multiplier))
+            for name, schedule in self._schedules.items()
+            if name in self._open_loops
+            for multiplier in self._multipliers
+        ]
         return found
 
     def _rival(self, rival, task):
@@ -168,6 +187,10 @@ class Contenders:
 
 def _other_base(base):
     return f"{CALIBRATED_PER_OPTIMIZER}, {base.describe()}"
+
+
+def _open_loop(name):
+    return f"{name}, open loop"
 
 
 def _is_sgd(task):

@@ -39,6 +39,7 @@ def judge(
     multipliers: Sequence[float] = (1.0,),
     against: str | None = contenders.CALIBRATED_PER_OPTIMIZER,
     other_bases: Sequence[BaseSchedule] = (),
+    open_loops: Sequence[str] = (),
 ) -> str:
     """Runs contenders on every task of a split and says how far each is behind the tuned schedule.
 
@@ -69,6 +70,8 @@ def judge(
         same multiplier and seed; None for no such table.
       other_bases: gin references to base schedules of other shapes, each run at the peaks that
         are calibrated per optimizer: what a controller's base is worth without its decisions.
+      open_loops: names out of those of `schedules`: the mean over seeds of what it did on the
+        task is played back, at each multiplier: what reading each single run is worth.
 
     Returns:
       The regrets as Markdown tables.
@@ -86,7 +89,9 @@ def judge(
             f"{len(training)} and {len(judged)}."
         )
     others = schedule_families.collect(schedules, run.root_dir) if schedules else {}
-    contenders.check(rivals, others, multipliers, training, judged, other_bases)
+    contenders.check(
+        rivals, others, multipliers, training, judged, other_bases, open_loops
+    )
     if against not in (None, *rivals, *others):
         raise ValueError(
             f"Expected judge.against out of {[*rivals, *others]} or None, found {against!r}."
@@ -98,7 +103,7 @@ def judge(
     if run.is_finished:
         return run.finished_message(judgement.SUMMARY)
     compared = contenders.Contenders(
-        found, training, base, rivals, others, multipliers, other_bases
+        found, training, base, rivals, others, multipliers, other_bases, open_loops
     )
     by_task = {name: compared.of_task(name, task) for name, task in judged.items()}
     names = list(judged)

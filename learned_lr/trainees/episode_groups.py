@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from learned_lr.trainees.episode import Episode, npz_bytes, run_episode
+from learned_lr.trainees.open_loop import OpenLoop
 
 _FIELDS = [field.name for field in dataclasses.fields(Episode)]
 
@@ -68,6 +69,20 @@ def run_episodes(
 def run_schedules(
     task, schedules: Sequence[Any], seeds: Sequence[int], test: bool = True
 ) -> EpisodeGroup:
-    """Runs an episode a schedule and seed, all seeds of a schedule together, see `run_episode`."""
-    groups = [run_episodes(task, schedule, seeds, test) for schedule in schedules]
+    """Runs an episode a schedule and seed, all seeds of a schedule together, see `run_episode`.
+
+    Raises:
+      ValueError: if an `OpenLoop` plays back a schedule that isn't before it.
+    """
+    groups: list[EpisodeGroup] = []
+    for index, schedule in enumerate(schedules):
+        if isinstance(schedule, OpenLoop):
+            before = list(schedules[:index])
+            if schedule.schedule not in before:
+                raise ValueError(
+                    f"Expected {schedule.schedule!r} before its open loop, found {before!r}."
+                )
+            played = groups[before.index(schedule.schedule)]
+            schedule = schedule.of(played.episodes)
+        groups.append(run_episodes(task, schedule, seeds, test))
     return EpisodeGroup(tuple(e for group in groups for e in group.episodes))

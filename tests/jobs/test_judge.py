@@ -22,6 +22,7 @@ from learned_lr.trainees import episode_groups
 from learned_lr.trainees.adaptive_schedules import ReduceOnPlateau
 from learned_lr.trainees.episode import run_episode
 from learned_lr.trainees.families import parse
+from learned_lr.trainees.open_loop import OpenLoop
 from learned_lr.trainees.scaled_schedules import BaseAtPeak, Multiplied
 from learned_lr.trainees.schedules import Constant, WarmupLinear
 
@@ -47,6 +48,7 @@ REFERENCES = {
     HELD_OUT[0]: {"peak": 0.3, "best_loss": 0.2, "losses": OTHER_LOSSES},
     HELD_OUT[1]: {"peak": 1.0, "best_loss": 0.2, "losses": OTHER_LOSSES},
 }
+OPEN_LOOP = "linear 0.5, warm-up 0, open loop"
 LINEAR, BLOWN_UP = "linear 0.5, warm-up 0", "linear 30, warm-up 0"
 NAMES = ["tuned", *contenders.RIVALS, LINEAR, BLOWN_UP]
 SEEDS = [2_000_000_000, 2_000_000_001, 2_000_000_002]
@@ -93,8 +95,13 @@ def finished(tmp_path_factory, launch_job):
 def multiplied(tmp_path_factory, launch_job):
     """The same with hidden multipliers and one rival."""
     root_dir = tmp_path_factory.mktemp("multiplied")
-    bindings = "judge.multipliers = (0.5, 1, 2)", "judge.rivals = ('calibrated',)"
-    assert _run(launch_job, root_dir, *bindings, "judge.against = 'calibrated'") == 0
+    bindings = [
+        "judge.multipliers = (0.5, 1, 2)",
+        "judge.rivals = ('calibrated',)",
+        "judge.against = 'calibrated'",
+        f"judge.open_loops = ('{LINEAR}',)",
+    ]
+    assert _run(launch_job, root_dir, *bindings) == 0
     return _path(root_dir)
 
 
@@ -268,7 +275,7 @@ def test_hidden_multipliers(multiplied):
     found = list(dict.fromkeys((r["contender"], r["multiplier"]) for r in rows))
     assert found == [
         ("tuned", "1.0"),
-        *((n, m) for n in ("calibrated", LINEAR, BLOWN_UP) for m in ("0.5", "1.0", "2.0")),
+        *((n, m) for n in ("calibrated", LINEAR, BLOWN_UP, OPEN_LOOP) for m in ("0.5", "1.0", "2.0")),
     ]  # fmt: skip
     task = parse(HELD_OUT[1], 5)
     for multiplier in (0.5, 1.0, 2.0):
@@ -283,6 +290,14 @@ def test_hidden_multipliers(multiplied):
             # What the network trained at.
             rate = episode.column("learning_rate").max()
             assert float(row["greatest_rate"]) == rate
+    line = WarmupLinear(0.5)
+    for multiplier in (0.5, 1.0, 2.0):
+        schedules = [line, OpenLoop(line, multiplier)]
+        group = episode_groups.run_schedules(task, schedules, SEEDS)
+        values = {"contender": OPEN_LOOP, "multiplier": repr(multiplier)}
+        found = [float(r["test_loss"]) for r in _of(rows, task=HELD_OUT[1], **values)]
+        expected = [episode.test_loss for episode in group.episodes[len(SEEDS) :]]
+        assert found == pytest.approx(expected)
     assert f"| {LINEAR} × 0.5 " in (multiplied / "judge.md").read_text()
     height, width, _ = matplotlib.image.imread(
         str(multiplied / "multipliers.png")
@@ -383,6 +398,11 @@ def test_a_finished_run_is_not_run_again(
             "schedules that return rates beside judge.multipliers = (2.0,), found 'hyp",
         ),
         (["judge.against = 'best'"], "or None, found 'best'"),
+        (["judge.open_loops = ('best',)"], "found ('best',) and (1.0,)"),
+        (
+            [f"judge.open_loops = ('{LINEAR}',)", "judge.multipliers = (2.0,)"],
+            "and 1 in judge.multipliers, found ('linear 0.5, warm-up 0',) and (2.0,)",
+        ),
         (
             [
                 "judge.rivals = ('calibrated',)",
