@@ -118,7 +118,7 @@ def _our_row(key, contender, found, grid_samples) -> dict[str, Any]:
     evaluation, name = contender.evaluation, contender.name
     row = _row(*key, contender.role)
     row.update(schedule=name, num_runs=len(evaluation.of(name)))
-    winners = {c.name for c in found if c.role == GRID and c.evaluation is evaluation}
+    winners = {c.name for c in found if c.role == GRID}
     for metric in METRICS:
         known = evaluation.statistic(metric, name)
         sample = evaluation.of(name)[metric]

@@ -274,6 +274,36 @@ def test_the_default_is_known_by_its_names(tmp_path):
     assert values["fashion_mnist", "lenet5", role]["gradient_samples"] == "0.0"
 
 
+def test_one_of_the_package_that_was_trained_on_the_task_is_not_free(
+    tmp_path, monkeypatch
+):
+    config = EVALUATE.replace("'default'\ntuned/", "'fashion_mnist_lenet5'\ntuned/")
+    monkeypatch.setitem(SOURCES, "default", [TASK])
+    _make_evaluation(tmp_path, config)
+    values, shown = _rows(tmp_path)
+    key = (
+        "fashion_mnist",
+        "lenet5",
+        "the package's fashion_mnist_lenet5, trained on fashion_mnist_lenet5",
+    )
+    assert values[key]["gradient_samples"] == "" and shown[key][-3:] == ["–"] * 3
+
+
+def test_the_differences_of_a_second_evaluation_are_from_the_same_winner(tmp_path):
+    _make_evaluation(tmp_path)
+    second = "evaluate.families = [@best_of_grid, @other/controller]\n"
+    second += "other/controller.label = 'transfer'\n"
+    second += "other/controller.path = 'many_tasks'\n"
+    second += EVALUATE.partition("]")[2]
+    _make_evaluation(tmp_path, second, folder="second")
+    _make_searches(tmp_path)
+    values, _ = _rows(tmp_path)
+    role = "the package's many_tasks, never trained here"
+    row = values["fashion_mnist", "lenet5", role]
+    assert float(row["test_loss_difference"]) == pytest.approx(0.625 / 3)
+    assert row["test_loss_p"] != ""
+
+
 def test_of_several_controllers_each_has_its_spend(tmp_path):
     config = EVALUATE.replace("@tuned/controller", "@tuned/controllers")
     config = config.replace("tuned/controller.label", "tuned/controllers.label")
