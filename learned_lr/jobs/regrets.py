@@ -60,6 +60,7 @@ class References:
         found = cls(json.loads(content))
         found.check(names)
         run.write(FILE, content)
+        run.add_input(FILE)
         return found
 
     def check(self, names: Iterable[str]) -> None:

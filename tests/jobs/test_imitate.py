@@ -271,6 +271,15 @@ def test_calibrated_peak_is_one_that_the_selection_tasks_were_run_at(
     assert "cosine 0.3" in (_path(tmp_path) / "imitation.md").read_text()
 
 
+def test_a_first_episode_that_fails_leaves_no_folder(launch_job, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise ValueError("no data")
+
+    monkeypatch.setattr(imitation, "label_episodes", fail)
+    assert _run(launch_job, tmp_path) == 1
+    assert not _path(tmp_path).exists()
+
+
 def test_tasks_without_a_reference_are_named(launch_job, tmp_path, capsys):
     references = {name: REFERENCES[name] for name in TRAINING}
     assert _run(launch_job, tmp_path, references=references) == 1
