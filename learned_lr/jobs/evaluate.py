@@ -82,7 +82,8 @@ def evaluate(
             reference,
             lambda episode: bar.update(),
         )
-    everything = [episode for group in episodes.values() for episode in group]
+    # Equal schedules were run once, and share their episodes.
+    everything = {id(e): e for group in episodes.values() for e in group}.values()
     run.finish(
         task=task.name,
         dataset=getattr(task, "dataset", None),
