@@ -72,6 +72,7 @@ class EnvironmentConfig:
                 f"Expected environment.reward to be one of {list(REWARDS)}, found "
                 f"{self.reward!r}."
             )
+        self.scaling()  # The bounds themselves.
         low, high = self.min_learning_rate, self.max_learning_rate
         for name in ("initial_learning_rate", "initial_sgd_learning_rate"):
             rate = getattr(self, name)
@@ -79,7 +80,6 @@ class EnvironmentConfig:
                 raise ValueError(
                     f"Expected environment.{name} in [{low!r}, {high!r}], found {rate!r}."
                 )
-        self.scaling()
         self.observation_spec(1.0)
 
     def first_level(self, task) -> float:

@@ -52,6 +52,7 @@ class ImitationConfig:
         for name in (
             "num_units",
             "num_networks",
+            "action_deviation",
             "num_fitting_steps",
             "learning_rate",
             "too_high_weight",
@@ -60,11 +61,10 @@ class ImitationConfig:
                 raise ValueError(
                     f"Expected imitation.{name} > 0, found {getattr(self, name)!r}."
                 )
-        for name in ("action_deviation", "weight_decay"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(
-                    f"Expected imitation.{name} >= 0, found {getattr(self, name)!r}."
-                )
+        if not self.weight_decay >= 0:
+            raise ValueError(
+                f"Expected imitation.weight_decay >= 0, found {self.weight_decay!r}."
+            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,6 +30,7 @@ from learned_lr.control.controller_spec import ControllerSpec
 
 ACTIVATIONS = ("tanh", "relu")
 REWARD_NORMALIZATIONS = ("centered", "scaled")
+_SCALES = ("actor_learning_rate", "critic_learning_rate", "initial_action_deviation")
 
 
 @gin.register("ppo")
@@ -78,14 +79,12 @@ class PPOConfig:
                     f"Expected ppo.{name} to be one of {list(choices)}, found "
                     f"{getattr(self, name)!r}."
                 )
-        for name in (
-            "num_units",
-            "actor_learning_rate",
-            "critic_learning_rate",
-            "importance_ratio_clipping",
-            "num_epochs",
-            "initial_action_deviation",
-        ):
+        for name in ("discount_factor", "lambda_value"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(
+                    f"Expected ppo.{name} in [0, 1], found {getattr(self, name)!r}."
+                )
+        for name in ("num_units", "num_epochs", "importance_ratio_clipping", *_SCALES):
             if not getattr(self, name) > 0:
                 raise ValueError(
                     f"Expected ppo.{name} > 0, found {getattr(self, name)!r}."

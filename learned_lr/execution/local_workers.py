@@ -104,13 +104,17 @@ class LocalWorkers:
                 _start_worker,
                 (self._num_threads,),
             )
+        executor = self._executors[slot]
         try:
             with interrupt_later():
-                return self._executors[slot].submit(function, *arguments)
+                future = executor.submit(function, *arguments)
         except BrokenProcessPool as error:  # It died between two calls.
             future = concurrent.futures.Future()
             future.set_exception(error)
-            return future
+        # The worker has this end of the pipe, too. Open here, it would keep the job waiting without
+        # end for the rest of a result that a killed worker had begun to send.
+        executor._result_queue._writer.close()
+        return future
 
 
 def _start_worker(num_threads):

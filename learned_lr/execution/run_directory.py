@@ -11,6 +11,7 @@ import os
 import platform
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from typing import Any
@@ -54,6 +55,7 @@ class RunDirectory:
         self.root_dir = os.path.abspath(
             root_dir or os.path.join(path, *[os.pardir] * 3)
         )
+        self._start = set(_START)
         self._made = _make_folders(self.path)
         self._lock = os.open(self.file(_LOCK_FILE), os.O_RDWR | os.O_CREAT)
         try:
@@ -77,12 +79,12 @@ class RunDirectory:
 
         Folders that were there before stay, and so does a finished run.
         """
-        if self._made and not self.is_finished and set(os.listdir(self.path)) <= _START:
+        names = set(os.listdir(self.path))
+        if self._made and not self.is_finished and names <= self._start:
             # The lock last, for it keeps others out.
-            for name in sorted(
-                os.listdir(self.path), key=lambda name: name == _LOCK_FILE
-            ):
-                os.remove(self.file(name))
+            for name in sorted(names, key=lambda name: name == _LOCK_FILE):
+                is_folder = os.path.isdir(self.file(name))
+                (shutil.rmtree if is_folder else os.remove)(self.file(name))
             with contextlib.suppress(OSError):  # Others may have put something there.
                 for folder in self._made:
                     os.rmdir(folder)
@@ -120,6 +122,10 @@ class RunDirectory:
         """Writes a controller folder; its spec, written last, names the weights' hash."""
         for file_name, content in controller.files().items():
             self.write(os.path.join(name, file_name), content)
+
+    def add_input(self, name: str) -> None:
+        """Takes a file or folder for a copy of what the run starts from, which is no work."""
+        self._start.add(name)
 
     def run_record(self) -> dict[str, Any]:
         """Returns what `run.json` holds, empty if there is none yet."""

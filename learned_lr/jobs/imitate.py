@@ -5,7 +5,7 @@ from __future__ import annotations
 import gin
 from learned_lr.agents import environment, imitation
 from learned_lr.control.observations import ObservationSpec
-from learned_lr.execution import configured
+from learned_lr.execution import configured, seeds
 from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
 from learned_lr.jobs import regrets
@@ -76,6 +76,8 @@ def imitate(
             "Expected a family with training and with selection tasks, found "
             f"{len(training)} and {len(selection)}."
         )
+    num_drawn = min(num_tasks_per_round or len(training), len(training))
+    seeds.training_seed(seed, num_rounds * num_drawn * num_episodes_per_task - 1)
     run.begin(gin.operative_config_str(), {"run": seed})
     if run.is_finished:
         return run.finished_message(SUMMARY)

@@ -231,7 +231,7 @@ class Rounds:
     def summary(self) -> str:
         """Returns the regrets on the selection tasks, a round a row, beside the calibrated cosine's."""
         names = sorted(self._selection)
-        peak = self._references.calibrated_peak(self._training)
+        peak = self._references.calibrated_peak(self._training, names)
         cosine = regrets.figures(self._references.regrets_at(peak, names))
         rows = [["controller", "mean regret", "median", "worst"]]
         rows += [

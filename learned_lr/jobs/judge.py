@@ -162,6 +162,7 @@ def _keep_schedules(run, schedules):
     there = run.read(_SCHEDULES)
     if there is None:
         run.write(_SCHEDULES, content)
+        run.add_input(_SCHEDULES)
     elif there != content:
         there, here = json.loads(there), json.loads(content)
         changed = [name for name in here if here[name] != there.get(name)]

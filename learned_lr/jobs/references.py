@@ -57,7 +57,8 @@ def references(
       max_peak: its greatest peak. A task's grid is widened where its best is at the edge.
       num_seeds: runs at each peak.
       splits: the splits of the family whose tasks are run.
-      seed: which seeds these are, in [0, 10000); never those of evaluations.
+      seed: which seeds these are, in [0, 10000), out of those for selection: never held-out ones, but
+        those on which an imitation of the same seed evaluates its rounds.
 
     Returns:
       A summary as a Markdown table.

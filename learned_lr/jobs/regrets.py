@@ -60,6 +60,7 @@ class References:
         found = cls(json.loads(content))
         found.check(names)
         run.write(FILE, content)
+        run.add_input(FILE)
         return found
 
     def check(self, names: Iterable[str]) -> None:
@@ -91,11 +92,19 @@ class References:
             found.append(self.regret(name, losses[peak]))
         return found
 
-    def calibrated_peak(self, names: Iterable[str]) -> float:
-        """Returns the peak, out of those that every task was run at, of the least mean regret."""
+    def calibrated_peak(self, names: Iterable[str], also: Iterable[str] = ()) -> float:
+        """Returns the peak of the least mean regret on some tasks.
+
+        Args:
+          names: the tasks.
+          also: others that were run at it, too.
+
+        Raises:
+          RunDirectoryError: if there is no peak that all of them were run at.
+        """
         names = list(names)
         peaks = set.intersection(
-            *({float(p) for p in self._by_task[name]["losses"]} for name in names)
+            *(set(map(float, self._by_task[n]["losses"])) for n in (*names, *also))
         )
         if not peaks:
             raise RunDirectoryError(

@@ -80,6 +80,7 @@ def train(
         return run.finished_message(comparison.SUMMARY)
     if initial is not None:
         run.save_controller(_INITIAL, initial)
+        run.add_input(_INITIAL)
     with Workers(workers_config) as workers:
         job = TrainingRun(
             run,

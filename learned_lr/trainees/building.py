@@ -39,9 +39,14 @@ def build_model(task, data) -> tf.keras.Model:
 
 
 def build_optimizer(task) -> tf.keras.optimizers.Optimizer:
-    """Returns the task's Keras optimizer; the learning rate is set every interval."""
+    """Returns the task's Keras optimizer; the learning rate is set every interval.
+
+    Raises:
+      ValueError: if the task's function returns no Keras optimizer, or one that takes its rate
+        from a schedule.
+    """
     if callable(task.optimizer):
-        return task.optimizer()
+        return _with_rate_to_set(task.optimizer())
     optimizers = tf.keras.optimizers
     if task.optimizer == "sgd":
         return optimizers.SGD(momentum=task.momentum, jit_compile=False)
@@ -53,6 +58,23 @@ def build_optimizer(task) -> tf.keras.optimizers.Optimizer:
             weight_decay=task.weight_decay, epsilon=epsilon, jit_compile=False
         )
     return optimizers.Adam(epsilon=epsilon, jit_compile=False)
+
+
+def _with_rate_to_set(optimizer):
+    """Returns it; a schedule in it would go over the rate that is set, without a word."""
+    if not isinstance(optimizer, tf.keras.optimizers.Optimizer):
+        kind = f"{type(optimizer).__module__}.{type(optimizer).__name__}"
+        raise ValueError(  # noqa: TRY004 - the user's configuration is at fault.
+            "Expected task.optimizer to return an optimizer of tf.keras.optimizers, not of "
+            f"its `legacy` part, found {kind}."
+        )
+    rate = optimizer.get_config().get("learning_rate")
+    if isinstance(rate, dict):
+        raise ValueError(  # noqa: TRY004 - likewise.
+            "Expected task.optimizer to return an optimizer with a number as its learning "
+            f"rate, which is set at every step, found the schedule {rate['class_name']}."
+        )
+    return optimizer
 
 
 def final_kernel(model: tf.keras.Model) -> tf.Variable:

@@ -36,7 +36,7 @@ class DatasetNotFoundError(FileNotFoundError):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set in memory. The arrays are read-only.
+    """A data set in memory. The arrays of those that `load` returns are read-only.
 
     Attributes:
         name: name of the data set.
@@ -47,6 +47,9 @@ class Dataset:
         test_images: uint8 [num_test, height, width, channels].
         test_labels: int32 [num_test].
         num_classes: number of classes.
+
+    Raises:
+        ValueError: images are not uint8, or a split has not one label in that range for each image.
     """
 
     name: str
@@ -57,6 +60,31 @@ class Dataset:
     test_images: np.ndarray
     test_labels: np.ndarray
     num_classes: int
+
+    def __post_init__(self):
+        for split in ("train", "validation", "test"):
+            images = getattr(self, f"{split}_images")
+            labels = getattr(self, f"{split}_labels")
+            place = f"Data set {self.name!r}: expected {split}"
+            # TensorFlow would cast them: of floats in [0, 1] it makes black images.
+            if images.dtype != np.uint8:
+                raise ValueError(
+                    f"{place}_images to be uint8, 0..255, found {images.dtype}."
+                )
+            if (
+                labels.dtype.kind not in "iu"
+                or labels.shape != images.shape[:1]
+                or not labels.size
+            ):
+                raise ValueError(
+                    f"{place}_labels to be integers, one for each of at least one image, "
+                    f"found {labels.dtype} of shape {labels.shape} for {len(images)} images."
+                )
+            if not (0 <= labels.min() and labels.max() < self.num_classes):
+                raise ValueError(
+                    f"{place}_labels in 0..{self.num_classes - 1}, found "
+                    f"{labels.min()}..{labels.max()}."
+                )
 
 
 def load(

@@ -1,4 +1,4 @@
-"""Families of tasks: many small ones in three splits, and the episodes drawn from them. Plain values.
+"""Families of tasks: many small ones in three splits, and the hidden multipliers of their episodes. Plain values.
 
 A task's name is its definition: parts joined by hyphens, in any order but for style.
 
@@ -60,21 +60,6 @@ class FamilyTask(NamedTuple):
     split: str
 
 
-class FamilyEpisode(NamedTuple):
-    """What an episode of a family is run on.
-
-    Attributes:
-      task: the task.
-      multiplier: float > 0, what the trainee's rate is the controller's times; the controller
-        isn't told.
-      seed: int, of the trainee.
-    """
-
-    task: FamilyTask
-    multiplier: float
-    seed: int
-
-
 @gin.register("family")
 @dataclasses.dataclass(frozen=True)
 class Family:
@@ -98,6 +83,10 @@ class Family:
     max_multiplier: float = 4.0
 
     def __post_init__(self):
+        if self.num_decisions < 1:
+            raise ValueError(
+                f"Expected family.num_decisions >= 1, found {self.num_decisions!r}."
+            )
         if not 1 <= self.max_multiplier < math.inf:
             raise ValueError(
                 f"Expected family.max_multiplier >= 1, found {self.max_multiplier!r}."
@@ -127,25 +116,6 @@ class Family:
             for split in splits
             for name in getattr(self, split)
         )
-
-
-def episode_of(
-    family_tasks: Sequence[FamilyTask], max_multiplier: float, seed: int
-) -> FamilyEpisode:
-    """Draws an episode from its seed alone: task and hidden multiplier.
-
-    Of consecutive seeds, every block that starts at a multiple of the number of tasks has
-    each task once, so that tasks count evenly.
-
-    Args:
-      family_tasks: the tasks to draw from.
-      max_multiplier: float >= 1, see `Family`.
-      seed: int >= 0.
-    """
-    block, position = divmod(seed, len(family_tasks))
-    order = np.random.default_rng([block, 3]).permutation(len(family_tasks))
-    task = family_tasks[order[position]]
-    return FamilyEpisode(task, draw_multiplier(max_multiplier, seed), seed)
 
 
 def draw_multiplier(max_multiplier: float, seed: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import importlib.util
 import os
 import sys
@@ -114,7 +115,7 @@ def make_task(name: str | None = None, file: str | None = None, **overrides):
                 f"Expected plain values beside task.file, found functions for {functions}: "
                 "give them in the file."
             )
-        task = _task_from_file(file, name)
+        task = _task_from_file(os.path.abspath(file), name)
     elif name is None:
         if not {"dataset", "model"} <= set(overrides):
             raise ValueError(
@@ -155,8 +156,10 @@ def rebuild(values: dict[str, Any]) -> Task:
     )
 
 
-def _task_from_file(file, name):
-    path = os.path.abspath(file)
+# Made once a process: the network that an episode has left is found by the task, and a function
+# that the file's function makes, such as a lambda, is another one at each call.
+@functools.cache
+def _task_from_file(path, name):
     if not os.path.isfile(path):
         raise ValueError(f"Expected a Python file with a task at {path}, found none.")
     module_name = f"task_file_{os.path.splitext(os.path.basename(path))[0]}"

@@ -280,6 +280,7 @@ def test_an_episode_before_the_first_reset_is_refused(quadratic):
         ),
         ({"max_scale": 1.0}, "Expected max_scale > 1, found 1.0"),
         ({"min_learning_rate": 0.0}, "Expected 0 < min_learning_rate"),
+        ({"min_learning_rate": 2.0}, "Expected 0 < min_learning_rate .* found 2.0 and"),
         ({"features": ("loss",)}, "Expected distinct features out of"),
         ({"transform": "sqrt"}, "Expected transform to be one of"),
     ],

@@ -244,7 +244,8 @@ def test_untrained_controller_does_nothing():
         ({"num_units": 0}, "imitation.num_units > 0, found 0"),
         ({"num_networks": 0}, "imitation.num_networks > 0, found 0"),
         ({"too_high_weight": -1.0}, "imitation.too_high_weight > 0, found -1.0"),
-        ({"action_deviation": -0.1}, "imitation.action_deviation >= 0, found -0.1"),
+        ({"action_deviation": 0.0}, "imitation.action_deviation > 0, found 0.0"),
+        ({"weight_decay": -0.1}, "imitation.weight_decay >= 0, found -0.1"),
     ],
 )
 def test_a_configuration_that_is_none_is_refused(values, message):

@@ -252,6 +252,9 @@ def test_updates_repeat_bit_for_bit(training):
         ({"actor_learning_rate": -1.0}, "ppo.actor_learning_rate > 0, found -1.0"),
         ({"critic_learning_rate": 0.0}, "ppo.critic_learning_rate > 0, found 0.0"),
         ({"initial_action_deviation": 0.0}, "ppo.initial_action_deviation > 0"),
+        ({"importance_ratio_clipping": 0.0}, "ppo.importance_ratio_clipping > 0"),
+        ({"discount_factor": 1.5}, r"ppo.discount_factor in \[0, 1\], found 1.5"),
+        ({"lambda_value": -0.1}, r"ppo.lambda_value in \[0, 1\], found -0.1"),
     ],
 )
 def test_a_configuration_that_is_none_is_refused(values, message):

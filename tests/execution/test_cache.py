@@ -66,3 +66,14 @@ def test_damaged_file_is_run_again(map_seeds, tmp_path, content):
     timings = {"duration_sec": 0.0, "cpu_sec": 0.0}
     repeated, first = (dataclasses.replace(e, **timings) for e in (after, before))
     assert repeated.to_bytes() == first.to_bytes()
+
+
+def test_a_file_whose_compression_is_altered_is_run_again(map_seeds, tmp_path):
+    map_seeds([4])
+    file = tmp_path / "episodes" / "seed_4.npz"
+    content = bytearray(file.read_bytes())
+    # The method of the first entry in the central directory: 12, bzip2, whose reader finds no
+    # stream of its own and raises OSError.
+    content[content.index(b"PK\x01\x02") + 10] = 12
+    file.write_bytes(content)
+    assert map_seeds([4])[1] == [4]

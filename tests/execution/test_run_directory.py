@@ -166,6 +166,16 @@ def test_a_start_without_work_leaves_nothing_that_it_made(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_copies_of_what_a_start_needs_are_no_work(tmp_path):
+    run = RunDirectory(str(tmp_path / "runs" / "train" / "task" / "name"))
+    run.begin("a.b = 1\n", {})
+    for name in ("references.json", "initial_controller/spec.json"):
+        run.write(name, b"{}")
+        run.add_input(name.partition("/")[0])
+    run.close()
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize("is_work", [True, False])
 def test_work_and_finished_runs_stay(tmp_path, is_work):
     run = RunDirectory(str(tmp_path / "runs" / "train" / "task" / "name"))

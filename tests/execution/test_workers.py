@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -74,6 +75,31 @@ def test_worker_that_dies_once_is_replaced(tmp_path):
         assert list(workers.map(worker_functions.die_once, [(marker,)])) == [
             (0, "alive")
         ]
+
+
+def test_worker_that_dies_while_it_sends_its_result_is_replaced(tmp_path):
+    program = f"""
+import worker_functions
+from learned_lr.execution import local_workers
+from learned_lr.execution.workers import Workers
+from learned_lr.execution.workers_config import WorkersConfig
+
+local_workers._start_worker = worker_functions.set_no_threads
+with Workers(WorkersConfig(num_workers=1)) as workers:
+    calls = [({str(tmp_path / "marker")!r},)]
+    print(list(workers.map(worker_functions.die_once_while_sending, calls)))
+"""
+    # In a process of its own, which can be ended where it waits for ever.
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == "[(0, 'whole')]\n"
+    assert (tmp_path / "marker").exists()
 
 
 def test_work_that_always_kills_its_worker_is_named(tmp_path):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing.connection
 import os
 import signal
+import struct
 import time
 
 
@@ -45,6 +47,20 @@ def die_once(marker: str) -> str:
             pass
         os.kill(os.getpid(), signal.SIGKILL)
     return "alive"
+
+
+def die_once_while_sending(marker: str) -> str:
+    """Kills its process when a part of its result is sent, unless an earlier call has left the marker file."""
+    if not os.path.exists(marker):
+        with open(marker, "w", encoding="utf-8"):
+            pass
+
+        def send_a_part(connection, content):
+            os.write(connection.fileno(), struct.pack("!i", len(content)) + b"part")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        multiprocessing.connection.Connection._send_bytes = send_a_part
+    return "whole"
 
 
 def die_when_odd(number: int, log: str) -> int:

@@ -244,11 +244,40 @@ def test_a_sample_of_the_tasks_with_two_episodes_each(launch_job, tmp_path):
         ),
         (["family.selection = ()"], "with selection tasks, found 2 and 0"),
         (["imitate.references = 'nowhere'"], "python -m learned_lr.references"),
+        (["imitate.seed = 10000"], "a run seed in [0, 10000), found 10000"),
+        (
+            ["imitate.num_episodes_per_task = 30000"],
+            "at most 100000 episodes of a run, found index 119999",
+        ),
     ],
 )
 def test_what_can_not_work_is_refused(launch_job, tmp_path, capsys, bindings, message):
     assert _run(launch_job, tmp_path, *bindings) == 1
     assert message in capsys.readouterr().err
+    assert not _path(tmp_path).exists()
+
+
+def test_calibrated_peak_is_one_that_the_selection_tasks_were_run_at(
+    launch_job, tmp_path
+):
+    bindings = (f"family.training = {TRAINING[:1]}", "imitate.num_rounds = 1")
+    # The peak that was refined for the one training task, and nowhere else.
+    losses = {**LOSSES, "0.234": 0.1}
+    references = {
+        **REFERENCES,
+        TRAINING[0]: {**REFERENCES[TRAINING[0]], "losses": losses},
+    }
+    assert _run(launch_job, tmp_path, *bindings, references=references) == 0
+    assert "cosine 0.3" in (_path(tmp_path) / "imitation.md").read_text()
+
+
+def test_a_first_episode_that_fails_leaves_no_folder(launch_job, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise ValueError("no data")
+
+    monkeypatch.setattr(imitation, "label_episodes", fail)
+    assert _run(launch_job, tmp_path) == 1
+    assert not _path(tmp_path).exists()
 
 
 def test_tasks_without_a_reference_are_named(launch_job, tmp_path, capsys):

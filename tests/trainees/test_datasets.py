@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 
@@ -52,6 +53,56 @@ def test_arrays_are_read_only():
     for images in (digits.train_images, digits.validation_images, digits.test_images):
         with pytest.raises(ValueError, match="read-only"):
             images[0] = 0
+
+
+def test_labels_of_any_integers_are_taken(tiny_data):
+    labels = tiny_data.train_labels.astype(np.int64)
+    changed = dataclasses.replace(tiny_data, train_labels=labels)
+    assert changed.train_labels is labels
+
+
+@pytest.mark.parametrize(
+    ("field", "change", "message"),
+    [
+        (
+            "train_images",
+            lambda images: images / np.float32(255),
+            r"'tiny': expected train_images to be uint8, 0\.\.255, found float32",
+        ),
+        (
+            "validation_labels",
+            lambda labels: np.eye(3, dtype=np.int32)[labels],
+            r"validation_labels to be integers, .* found int32 of shape \(21, 3\) for 21",
+        ),
+        (
+            "test_labels",
+            lambda labels: labels.astype(np.float64),
+            r"test_labels to be integers, .* found float64 of shape \(15,\)",
+        ),
+        (
+            "train_labels",
+            lambda labels: labels[1:],
+            r"found int32 of shape \(39,\) for 40 images",
+        ),
+        (
+            "test_labels",
+            lambda labels: labels + 1,
+            r"expected test_labels in 0\.\.2, found 1\.\.3",
+        ),
+    ],
+)
+def test_a_data_set_that_would_train_on_something_else_is_refused(
+    tiny_data, field, change, message
+):
+    values = {field: change(getattr(tiny_data, field))}
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(tiny_data, **values)
+
+
+def test_an_empty_split_is_refused(tiny_data):
+    values = {n: getattr(tiny_data, n)[:0] for n in ("test_images", "test_labels")}
+    with pytest.raises(ValueError, match=r"at least one image, .* for 0 images"):
+        dataclasses.replace(tiny_data, **values)
 
 
 @pytest.mark.parametrize(

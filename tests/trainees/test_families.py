@@ -103,6 +103,10 @@ def test_splits():
             {"training": ["quadratic-s25"], "max_multiplier": 0.5},
             "max_multiplier >= 1, found 0.5",
         ),
+        (
+            {"training": ["quadratic-s25"], "num_decisions": 0},
+            "family.num_decisions >= 1, found 0",
+        ),
     ],
 )
 def test_families_that_cannot_be(values, message):
@@ -110,23 +114,14 @@ def test_families_that_cannot_be(values, message):
         Family("toys", **values)
 
 
-def test_episodes_count_every_task_evenly():
-    members = Family("toys", [f"quadratic-s{25 * n}" for n in range(1, 8)]).tasks(
-        "training"
-    )
-    drawn = [families.episode_of(members, 4.0, seed) for seed in range(700)]
-    assert [e.seed for e in drawn] == list(range(700))
-    for start in range(0, 700, 7):
-        assert {e.task for e in drawn[start : start + 7]} == set(members)
-    orders = {tuple(e.task.name for e in drawn[s : s + 7]) for s in range(0, 70, 7)}
-    assert len(orders) == 10
-    assert families.episode_of(members, 4.0, 123) == drawn[123]
-    logs = np.log([e.multiplier for e in drawn]) / np.log(4)
+def test_hidden_multipliers_are_log_uniform():
+    drawn = [families.draw_multiplier(4.0, seed) for seed in range(700)]
+    logs = np.log(drawn) / np.log(4)
     # Uniform in [-1, 1].
     assert -1 <= logs.min() < -0.98 and 0.98 < logs.max() <= 1
     assert np.mean(logs) == pytest.approx(0, abs=0.07)
     assert np.var(logs) == pytest.approx(1 / 3, abs=0.03)
-    assert families.episode_of(members, 1.0, 5).multiplier == 1.0
+    assert families.draw_multiplier(1.0, 5) == 1.0
 
 
 def test_the_default_family_is_split_by_network_and_data_set(default):

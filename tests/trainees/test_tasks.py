@@ -192,6 +192,10 @@ TASK_FILE = """
         return Task("another name", data, model, batch_size=Settings().batch_size)
 
 
+    def functions_task():
+        return Task("another name", lambda: 3, lambda shape, classes: 4)
+
+
     def no_task():
         return 3
 """
@@ -221,6 +225,13 @@ def test_a_file_by_relative_path(task_file, monkeypatch):
 def test_a_task_from_a_file_comes_back_from_a_pickle(task_file):
     task = make_task("my_task", file=task_file, num_trainee_steps=30)
     assert pickle.loads(pickle.dumps(task)) == task
+
+
+def test_a_task_whose_functions_its_function_makes_is_the_same_each_time(task_file):
+    task = make_task("functions_task", file=task_file, batch_size=3)
+    # Else each episode would load the data and trace the network anew.
+    assert pickle.loads(pickle.dumps(task)) == task
+    assert make_task("functions_task", file=task_file, batch_size=3) == task
 
 
 def test_a_task_from_a_file_travels_to_another_process(task_file):

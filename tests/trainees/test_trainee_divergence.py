@@ -150,9 +150,22 @@ def _too_many_logits(input_shape, num_classes):
     return tf.keras.Sequential([*layers, tf.keras.layers.Dense(num_classes + 1)])
 
 
+def _sgd_with_a_schedule():
+    optimizers = tf.keras.optimizers
+    return optimizers.SGD(optimizers.schedules.CosineDecay(0.1, 100))
+
+
 @pytest.mark.parametrize(
     "overrides, message",
     [
+        (
+            {"optimizer": _sgd_with_a_schedule},
+            "a number as its learning rate, .* found the schedule CosineDecay",
+        ),
+        (
+            {"optimizer": tf.keras.optimizers.legacy.SGD},
+            r"not of its `legacy` part, found keras.*legacy.*\.SGD",
+        ),
         (
             {"model": _without_dense},
             "Expected model 'all_convolutional' to end in a Dense layer",
