@@ -87,6 +87,38 @@ def test_nan_weights_never_leave_a_run_that_ends_early(digits, compiled):
     assert _is_finite(model)
 
 
+class _Unbuilt(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.flatten, self.dense = layers.Flatten(), layers.Dense(10, "softmax")
+
+    def call(self, inputs):
+        return self.dense(self.flatten(inputs))
+
+
+class _Spoils(keras.callbacks.Callback):
+    """Fills the weights with NaN, once, after the sixth minibatch."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 5:
+            for variable in self.model.trainable_variables:
+                variable.assign(np.full(tuple(variable.shape), np.nan, np.float32))
+
+
+@pytest.mark.backends("tensorflow")
+@pytest.mark.parametrize(
+    "make",
+    [_Unbuilt, lambda: keras.Sequential([layers.Flatten(), layers.Dense(10, "softmax")])],
+)  # fmt: skip
+def test_a_model_that_is_built_by_its_first_call_is_healed(digits, make):
+    model, callback = make(), _quiet(control_interval=4)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    with pytest.warns(UserWarning, match="The loss exploded"):
+        _fit(model, digits, _Spoils(), callback, epochs=1)
+    assert callback.num_explosions == 1
+    assert _is_finite(model)
+
+
 def test_nan_validation_is_refused(digits, compiled):
     x, y, x_validation, y_validation = digits
     with pytest.raises(ValueError, match="finite validation inputs"):
