@@ -55,7 +55,7 @@ def check_plain_rate(optimizer: Any) -> None:
       optimizer: that of the model; None for a model that isn't compiled.
 
     Raises:
-      ValueError: unless the rate is a number: no schedule, no function.
+      ValueError: unless the rate is a number: no schedule, no function, no decay.
     """
     if optimizer is None:
         raise ValueError(
@@ -71,6 +71,12 @@ def check_plain_rate(optimizer: Any) -> None:
         raise ValueError(
             f"Expected an optimizer whose learning_rate is a number, found a schedule in {name}: compile it "
             "without one, the callback sets the rate."
+        )
+    decay = optimizers.decay(optimizer)
+    if decay:
+        raise ValueError(
+            f"Expected an optimizer that takes the rate as it is set, found decay={decay:g} in {name}, which lowers it at "
+            "every step: compile it without, the callback sets the rate."
         )
 
 

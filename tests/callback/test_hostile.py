@@ -274,11 +274,14 @@ def test_nan_weights_before_the_first_step_are_refused(digits, compiled):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"validation_batch": 0}, "validation_batch >= 1, found 0"),
+        ({"validation_batch": 0}, "validation_batch to be an int >= 1, found 0"),
+        ({"validation_batch": 2.5}, "validation_batch to be an int >= 1, found 2.5"),
         ({"control_interval": 0}, "control_interval"),
         ({"num_training_steps": -1}, "num_training_steps"),
+        ({"num_training_steps": 0}, "num_training_steps"),
         ({"initial_learning_rate": 0.0}, "initial_learning_rate"),
         ({"brake_factor": 0.5}, "brake_factor > 1, found 0.5"),
+        ({"brake_factor": 0}, "brake_factor > 1, found 0"),
     ],
 )
 def test_numbers_out_of_range(arguments, message):
