@@ -48,8 +48,8 @@ def take(data: Any, num_examples: int, seed: int = 0) -> tuple[Any, Any, Any]:
 
     Args:
       data: what `fit` takes: inputs, or a tuple of these, targets and weights, of which rows are drawn
-        at random; or a tf.data pipeline, a Sequence or PyDataset, or a DataLoader, of which the
-        first examples are taken. Targets and weights are None where there are none.
+        at random; or a Sequence or PyDataset, of which minibatches are taken from all over it; or a tf.data pipeline
+        or a DataLoader, of which the first examples are taken. Targets and weights are None where there are none.
       num_examples: int >= 1.
       seed: seed of the draw.
 

@@ -87,7 +87,7 @@ def test_nan_weights_never_leave_a_run_that_ends_early(digits, compiled):
     assert _is_finite(model)
 
 
-class _Unbuilt(keras.Model):
+class Unbuilt(keras.Model):
     def __init__(self):
         super().__init__()
         self.flatten, self.dense = layers.Flatten(), layers.Dense(10, "softmax")
@@ -108,7 +108,7 @@ class _Spoils(keras.callbacks.Callback):
 @pytest.mark.backends("tensorflow")
 @pytest.mark.parametrize(
     "make",
-    [_Unbuilt, lambda: keras.Sequential([layers.Flatten(), layers.Dense(10, "softmax")])],
+    [Unbuilt, lambda: keras.Sequential([layers.Flatten(), layers.Dense(10, "softmax")])],
 )  # fmt: skip
 def test_a_model_that_is_built_by_its_first_call_is_healed(digits, make):
     model, callback = make(), _quiet(control_interval=4)
