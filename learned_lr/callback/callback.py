@@ -206,8 +206,10 @@ class LearnedLearningRate(keras.callbacks.Callback):
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Decides, once an interval is over."""
-        fit = self._running()
-        fit.train(self._num_steps(batch + 1 - self._first_batch), logs)
+        fit, num_steps = self._running(), batch + 1 - self._first_batch
+        if num_steps == 1:  # Keras 3 below 3.11 tells where an execution began, not where it ended.
+            num_steps = self._steps_per_execution
+        fit.train(self._num_steps(num_steps), logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the rate into the logs, and the state for a restored training."""
