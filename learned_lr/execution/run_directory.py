@@ -22,6 +22,7 @@ _LOCK_FILE = "lock"
 _START = {_LOCK_FILE, CONFIG_FILE, RUN_FILE}
 # Bindings that change where and how fast a run goes, not what it computes.
 _FREE_BINDINGS = (
+    "evaluate.earlier_run",
     "workers.address",
     "workers.engine",
     "workers.num_gpus",
@@ -165,7 +166,7 @@ class RunDirectory:
         record.update(
             command=command(),
             commit=_commit(),
-            versions=_versions(),
+            versions=versions(),
             seeds=seeds,
             status="running",
         )
@@ -243,11 +244,12 @@ def _commit():
         return "unknown"
 
 
-def _versions():
-    versions = {"python": platform.python_version()}
+def versions() -> dict[str, str]:
+    """Returns the versions of what a run follows from, by package."""
+    found = {"python": platform.python_version()}
     for name in ("learned_lr", "tensorflow", "tensorflow-cpu", "tf-agents", "numpy"):
         try:
-            versions[name] = importlib.metadata.version(name)
+            found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return versions
+    return found

@@ -121,13 +121,15 @@ def compare(
     return text, episodes
 
 
-def num_unique_runs(compared: Schedules, num_seeds: int) -> int:
-    """Returns how many episodes `compare` takes, equal schedules counted once."""
-    compared = controller_pools.flat(compared)
-    prints = {
-        schedule_descriptions.fingerprint(schedule) for schedule in compared.values()
-    }
-    return len(prints) * num_seeds
+def episode_names(compared: Schedules, evaluation_seeds: Sequence[int]) -> list[str]:
+    """Returns the names of the episodes that `compare` runs, equal schedules once."""
+    flat = controller_pools.flat(compared).values()
+    prints = dict.fromkeys(map(schedule_descriptions.fingerprint, flat))
+    return [_episode_name(p, seed) for p in prints for seed in evaluation_seeds]
+
+
+def _episode_name(fingerprint, seed):
+    return f"{fingerprint}_{seed}"
 
 
 def _run_all(
@@ -156,7 +158,7 @@ def _run_all(
         workers,
         run_episode,
         [(task, unique[fingerprint], seed) for fingerprint, seed in calls],
-        [f"{fingerprint}_{seed}" for fingerprint, seed in calls],
+        [_episode_name(fingerprint, seed) for fingerprint, seed in calls],
         Episode,
         add,
     )

@@ -10,7 +10,12 @@ import gin
 from learned_lr.execution import configured, seeds
 from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
-from learned_lr.jobs import comparison, controller_pools, schedule_families
+from learned_lr.jobs import (
+    comparison,
+    controller_pools,
+    earlier_runs,
+    schedule_families,
+)
 from learned_lr.jobs.schedule_families import Schedules
 from learned_lr.trainees import spend
 
@@ -21,6 +26,7 @@ def evaluate(
     families: Sequence[Callable[[str], Schedules]] = gin.REQUIRED,
     num_seeds: int = 10,
     reference: str | None = None,
+    earlier_run: str | None = None,
 ) -> str:
     """Runs every schedule on the same held-out seeds and compares each with one of them.
 
@@ -35,6 +41,9 @@ def evaluate(
       num_seeds: runs of each schedule.
       reference: the name of the schedule that all others are compared with; None for the
         first.
+      earlier_run: the run directory of another evaluation of the same task, under the root
+        directory, whose runs are taken over where schedule and seed are the same: a contender
+        more costs its own runs alone.
 
     Returns:
       The comparison as a Markdown table.
@@ -57,7 +66,11 @@ def evaluate(
     run.begin(gin.operative_config_str(), {"evaluation": evaluation_seeds})
     if run.is_finished:
         return run.finished_message(comparison.SUMMARY)
-    total = comparison.num_unique_runs(compared, num_seeds)
+    if earlier_run is not None:
+        names = comparison.episode_names(compared, evaluation_seeds)
+        num_taken = earlier_runs.take_over(run, earlier_run, names)
+        print(f"Taken over from {earlier_run}: {num_taken} of {len(names)} runs.")
+    total = len(comparison.episode_names(compared, evaluation_seeds))
     progress = tqdm.tqdm(total=total, desc="evaluate", unit="run", mininterval=1)
     with Workers(workers_config) as workers, progress as bar:
         summary, episodes = comparison.compare(

@@ -186,7 +186,7 @@ class TrainingRun:
         """Ends with the controller beside plain schedules; returns the table as Markdown."""
         learned = adaptive_schedules.Learned(controller)
         compared = {learned.name: learned, **compared}
-        total = comparison.num_unique_runs(compared, len(evaluation_seeds))
+        total = len(comparison.episode_names(compared, evaluation_seeds))
         with _progress(total, "comparing") as bar:
             table, _ = comparison.compare(
                 self._run,

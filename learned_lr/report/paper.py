@@ -68,7 +68,7 @@ def _table(evaluations, name, treated, is_transfer) -> Table:
         if evaluation.source_tasks(learned)
         and evaluation.is_transfer(learned) == is_transfer
     ]
-    ours = [_our_row(evaluation, learned) for evaluation, learned in found]
+    ours = [_our_row(evaluation, learned, is_transfer) for evaluation, learned in found]
     for paper in printed(f"{name}.csv"):
         key = paper["dataset"], paper["model"]
         quiet.add(len(rows))
@@ -90,7 +90,11 @@ def _table(evaluations, name, treated, is_transfer) -> Table:
         if is_transfer
         else ("1", "one task")
     )
-    baseline = "the source's best grid schedule" if is_transfer else "best of the grid"
+    baseline = (
+        "the source's best grid schedule, in our rows the one that is named"
+        if is_transfer
+        else "best of the grid"
+    )
     return Table(
         name,
         f"Table {number}. Learned schedule against the baseline ({baseline}), {title}",
@@ -104,12 +108,14 @@ def _table(evaluations, name, treated, is_transfer) -> Table:
     )
 
 
-def _our_row(evaluation: Evaluation, learned: str) -> dict[str, Any]:
+def _our_row(evaluation, learned, names_baseline) -> dict[str, Any]:
     dataset, network = pair_of(evaluation)
+    statistic = evaluation.statistic("test_loss", learned)
+    against = f", against {statistic.get('reference', 'what is not known')}"
     row: dict[str, Any] = {
         "dataset": dataset,
         "network": network,
-        "who": learned,
+        "who": learned + (against if names_baseline else ""),
         "num_runs": len(evaluation.of(learned)),
     }
     for metric in METRICS:

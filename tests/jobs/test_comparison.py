@@ -167,7 +167,7 @@ def test_a_pool_is_run_member_by_member(tmp_path):
         num_runs.append,
     )
     # The first member is a schedule that stands alone, too: it is run once.
-    assert comparison.num_unique_runs(compared, 2) == len(num_runs) == 6
+    assert len(comparison.episode_names(compared, [7, 9])) == len(num_runs) == 6
     names = ["constant 0.2", "pool 1 of 2", "pool 2 of 2", "constant 0.1"]
     assert list(episodes) == names
     rows = content_of(tmp_path / "evaluation.csv")
@@ -184,7 +184,7 @@ def test_a_pool_is_run_member_by_member(tmp_path):
     assert len(list((tmp_path / "replay").iterdir())) == 4
     clash = {"pool": pool, "pool 1 of 2": Constant(0.5)}
     with pytest.raises(ValueError, match="different names, found 'pool 1 of 2' twice"):
-        comparison.num_unique_runs(clash, 2)
+        comparison.episode_names(clash, [7, 9])
 
 
 def test_figure_is_the_same_bytes_each_time():

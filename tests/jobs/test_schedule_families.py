@@ -136,7 +136,9 @@ def test_replay_is_looked_for_under_the_root_first(tmp_path):
 
 
 def test_the_committed_grid_has_a_winner():
-    gin.bind_parameter("best_of_grid.run", "fashion_mnist_lenet5/baseline")
+    gin.bind_parameter(
+        "best_of_grid.run", "paper/baseline/fashion_mnist_lenet5/fashion_mnist_lenet5"
+    )
     root_dir = pathlib.Path(__file__).resolve().parents[2] / "results"
     found = _family("best_of_grid")(str(root_dir))
     assert found == {

@@ -100,7 +100,7 @@ def test_what_a_round_lacks_is_named(read, rows, problem):
 
 
 def test_the_committed_grid_of_one_round_is_read(tmp_path):
-    source = ROOT / "results" / "fashion_mnist_lenet5" / "baseline"
+    source = ROOT / "results/paper/baseline/fashion_mnist_lenet5/fashion_mnist_lenet5"
     name = "fashion_mnist_lenet5"
     shutil.copytree(source, tmp_path / "baseline" / name / name)
     (run,) = find_runs(str(tmp_path))

@@ -1,0 +1,79 @@
+"""Runs of an earlier evaluation, taken over by one that has more contenders."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection
+
+from learned_lr.execution.run_directory import (
+    CONFIG_FILE,
+    RUN_FILE,
+    RunDirectory,
+    RunDirectoryError,
+    bindings,
+    versions,
+)
+
+
+def take_over(run: RunDirectory, earlier: str, names: Collection[str]) -> int:
+    """Copies the episodes of an earlier run that a run would run again.
+
+    A name tells the schedule's content and the seed; the task and the versions that train must be the same.
+
+    Args:
+      run: the run directory, begun.
+      earlier: the run directory of another evaluation, relative to the root directory.
+      names: of the episodes that `run` needs.
+
+    Returns:
+      How many there were.
+
+    Raises:
+      RunDirectoryError: if there is none, or it is of another task or version.
+    """
+    folder = os.path.join(run.root_dir, earlier)
+    files = [os.path.join(folder, name) for name in (CONFIG_FILE, RUN_FILE)]
+    if not all(map(os.path.isfile, files)):
+        raise RunDirectoryError(
+            f"Expected a run directory of evaluate at {folder}, found none there."
+        )
+    _check(run, folder)
+    found = 0
+    for name in names:
+        file = f"episodes/{name}.npz"
+        source = os.path.join(folder, file)
+        if run.read(file) is None and os.path.isfile(source):
+            with open(source, "rb") as stream:
+                run.write(file, stream.read())
+            found += 1
+    return found
+
+
+def _check(run, folder):
+    with open(os.path.join(folder, CONFIG_FILE), encoding="utf-8") as file:
+        there = _task(file.read())
+    here = _task((run.read(CONFIG_FILE) or b"").decode())
+    with open(os.path.join(folder, RUN_FILE), encoding="utf-8") as file:
+        there.update(_named(json.load(file).get("versions", {})))
+    here.update(_named(versions()))
+    differences = [
+        f"{name} is {there.get(name, 'not known')} there and {here.get(name, 'not known')} here"
+        for name in sorted({*there, *here})
+        if there.get(name) != here.get(name)
+    ]
+    if differences:
+        raise RunDirectoryError(
+            f"Expected {folder} to hold runs of the same task, found another: "
+            + "; ".join(differences)
+            + "."
+        )
+
+
+def _task(config):
+    # All else that a run follows from is in its schedule, which its name tells.
+    return {n: v for n, v in bindings(config).items() if n.startswith("task.")}
+
+
+def _named(found):
+    return {f"the version of {name}": version for name, version in found.items()}
