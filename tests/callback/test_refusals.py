@@ -58,7 +58,9 @@ def test_a_decay_of_a_legacy_optimizer_is_refused(digits, compiled):
     assert int(backends.to_numpy(model.optimizer.iterations)) == 0
 
 
-@pytest.mark.skipif(not backends.IS_KERAS_2, reason="Keras 3 has the rate in each config")
+@pytest.mark.skipif(
+    not backends.IS_KERAS_2, reason="Keras 3 has the rate in each config"
+)
 def test_an_optimizer_whose_config_lacks_the_rate():
     class Own(keras.optimizers.Optimizer):
         def __init__(self, learning_rate):
