@@ -71,7 +71,8 @@ def take(data: Any, num_examples: int, seed: int = 0) -> tuple[Any, Any, Any]:
         for array in nested_structures.leaves(part):
             if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
                 raise ValueError(
-                    f"Expected finite validation {name}, found NaN or infinity in them."
+                    f"Expected finite validation {name}, found NaN or infinity in them: leave these examples out, or "
+                    "give the callback validation_data= of its own."
                 )
     return parts
 

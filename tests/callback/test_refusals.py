@@ -87,6 +87,8 @@ def test_rivals():
     refusals.check_rivals(own, [])
     with pytest.raises(ValueError, match="found Own as well"):
         refusals.check_rivals(own, [own, Own()])
+    with pytest.raises(ValueError, match="found Own as well"):
+        refusals.check_rivals(own, [own, stopping, own])
     with pytest.raises(ValueError, match="found ReduceLROnPlateau as well"):
         refusals.check_rivals(own, [keras.callbacks.ReduceLROnPlateau(), own])
 
