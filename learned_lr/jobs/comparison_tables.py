@@ -134,6 +134,16 @@ def _note(groups, rows, reference):
             "deviation of one over seeds and that of their means; the comparison is of their "
             "mean on each seed, so it speaks of these controllers.\n"
         )
+    diverged = {
+        name: sum(episode.diverged for group in members for episode in group)
+        for name, members in groups.items()
+    }
+    if any(diverged.values()):
+        counts = ", ".join(f"{name} ({n})" for name, n in diverged.items() if n)
+        note += (
+            f"\nRuns that diverged: {counts}. Their losses from there on are the task's cap; tested "
+            "are the weights of the best validation loss, as ever.\n"
+        )
     return note
 
 

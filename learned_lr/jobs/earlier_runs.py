@@ -16,7 +16,7 @@ from learned_lr.execution.run_directory import (
 )
 
 
-def take_over(run: RunDirectory, earlier: str, names: Collection[str]) -> int:
+def take_over(run: RunDirectory, earlier: str, names: Collection[str]) -> set[str]:
     """Copies the episodes of an earlier run that a run would run again.
 
     A name tells the schedule's content and the seed; the task and the versions that train must be the same.
@@ -27,7 +27,7 @@ def take_over(run: RunDirectory, earlier: str, names: Collection[str]) -> int:
       names: of the episodes that `run` needs.
 
     Returns:
-      How many there were.
+      The names of those that the earlier run has, also if they were copied by a start before.
 
     Raises:
       RunDirectoryError: if there is none, or it is of another task or version.
@@ -39,14 +39,16 @@ def take_over(run: RunDirectory, earlier: str, names: Collection[str]) -> int:
             f"Expected a run directory of evaluate at {folder}, found none there."
         )
     _check(run, folder)
-    found = 0
+    found = set()
     for name in names:
         file = f"episodes/{name}.npz"
         source = os.path.join(folder, file)
-        if run.read(file) is None and os.path.isfile(source):
+        if not os.path.isfile(source):
+            continue
+        found.add(name)
+        if run.read(file) is None:
             with open(source, "rb") as stream:
                 run.write(file, stream.read())
-            found += 1
     return found
 
 

@@ -66,12 +66,12 @@ def evaluate(
     run.begin(gin.operative_config_str(), {"evaluation": evaluation_seeds})
     if run.is_finished:
         return run.finished_message(comparison.SUMMARY)
+    names = comparison.episode_names(compared, evaluation_seeds)
+    taken: set[str] = set()
     if earlier_run is not None:
-        names = comparison.episode_names(compared, evaluation_seeds)
-        num_taken = earlier_runs.take_over(run, earlier_run, names)
-        print(f"Taken over from {earlier_run}: {num_taken} of {len(names)} runs.")
-    total = len(comparison.episode_names(compared, evaluation_seeds))
-    progress = tqdm.tqdm(total=total, desc="evaluate", unit="run", mininterval=1)
+        taken = earlier_runs.take_over(run, earlier_run, names)
+        print(f"Taken over from {earlier_run}: {len(taken)} of {len(names)} runs.")
+    progress = tqdm.tqdm(total=len(names), desc="evaluate", unit="run", mininterval=1)
     with Workers(workers_config) as workers, progress as bar:
         summary, episodes = comparison.compare(
             run,
@@ -82,16 +82,20 @@ def evaluate(
             reference,
             lambda episode: bar.update(),
         )
-    everything = [episode for group in episodes.values() for episode in group]
+    # Equal schedules were run once, and share their episodes.
+    everything = {id(e): e for group in episodes.values() for e in group}.values()
+    # What the earlier run spent stands there.
+    own = [e for name, e in zip(names, everything) if name not in taken]
     run.finish(
         task=task.name,
         dataset=getattr(task, "dataset", None),
         model=getattr(task, "model", None),
         reference=reference,
-        num_runs=len(everything),
-        num_trainee_steps=len(everything) * task.num_trainee_steps,
-        num_gradient_samples=spend.of_runs(task, len(everything)),
+        num_runs=len(own),
+        num_taken_over=len(taken),
+        num_trainee_steps=len(own) * task.num_trainee_steps,
+        num_gradient_samples=spend.of_runs(task, len(own)),
         num_diverged=sum(episode.diverged for episode in everything),
-        cpu_sec=sum(episode.cpu_sec for episode in everything),
+        cpu_sec=sum(episode.cpu_sec for episode in own),
     )
     return summary

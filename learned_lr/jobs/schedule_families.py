@@ -172,10 +172,12 @@ def random_search(
         )
 
     drawn: Schedules = {}
-    while len(drawn) < num_runs:
-        schedule = draw()
-        drawn[schedule.name] = schedule
-    return drawn
+    for _ in range(100 * num_runs):
+        drawn |= {(schedule := draw()).name: schedule}
+        if len(drawn) == num_runs:
+            return drawn
+    most = len(drawn)
+    raise ValueError(f"Expected random_search.num_runs <= {most}, found {num_runs}.")
 
 
 @gin.register("best_of_grid")

@@ -13,7 +13,13 @@ from learned_lr.report.budget import budget
 from learned_lr.report.evaluations import read_evaluation
 from learned_lr.report.grids import read_grid
 from learned_lr.report.pages import html_page, markdown_page
-from learned_lr.report.reading import REPORT_DIR, ReportError, Run, find_runs
+from learned_lr.report.reading import (
+    OTHER_TABLES,
+    REPORT_DIR,
+    ReportError,
+    Run,
+    find_runs,
+)
 from learned_lr.report.trainings import read_training
 
 __all__ = ["ReportError", "report"]
@@ -38,7 +44,7 @@ def report(root_dir: str) -> str:
     runs = find_runs(root_dir)
     by_job = {
         job: [run for run in runs if run.job == job]
-        for job in ("evaluate", "baseline", "train", "sweep")
+        for job in ("evaluate", "baseline", "train", "sweep", *OTHER_TABLES)
     }
     blocks = _blocks(runs, by_job)
     # All has been read by now, so all that is incomplete is known.

@@ -113,8 +113,13 @@ def _of_controllers(evaluation, family, by_name) -> Iterator[Contender]:
     paths = _value(evaluation.run, family, "paths")
     paths = [_value(evaluation.run, family, "path")] if paths is None else list(paths)
     if not any("/" in str(path) for path in paths):
-        named = f"the package's {', '.join(map(str, paths))}, never trained here"
-        role = DEFAULT if all(path in DEFAULTS for path in paths) else named
+        named = f"the package's {', '.join(map(str, paths))}"
+        if evaluation.run.task in evaluation.source_tasks(label):
+            role = f"{named}, trained on {evaluation.run.task}"
+            yield Contender(role, label, evaluation, None, None)
+            return
+        is_default = all(path in DEFAULTS for path in paths)
+        role = DEFAULT if is_default else f"{named}, never trained here"
         yield Contender(role, label, evaluation, 0, 0.0)
         return
     folders = [re.sub(r"/controller/*$", "", str(path)) for path in paths]

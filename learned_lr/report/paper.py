@@ -15,6 +15,7 @@ _HEADER = (
     "data set",
     "network",
     "who",
+    "baseline",
     "n",
     "test loss, baseline",
     "test loss, learned",
@@ -24,6 +25,10 @@ _HEADER = (
 _NOTE = (
     "Mean ± standard deviation. * the learned schedule differs from the baseline at p < "
     "0.05 in the two-sample t-test. 'paper' is as printed there (arXiv:1909.09712)."
+)
+_POOL_NOTE = (
+    " Of several controllers in one row there is no such test, and the deviation is that of one of "
+    "them over seeds."
 )
 # What the paper's networks are here.
 _NETWORKS = {"lenet_wide": "cnn"}
@@ -46,6 +51,18 @@ def pair_of(evaluation: Evaluation) -> tuple[str, str]:
     return dataset, _NETWORKS.get(network, network)
 
 
+def key_of(evaluation: Evaluation) -> tuple[str, str]:
+    """Returns (data set, network), the latter with what its task was bound to beside its name."""
+    dataset, network = pair_of(evaluation)
+    known = ("name", "file", "dataset", "model")
+    bound = [
+        f"{name.partition('.')[2]} = {value}"
+        for name, value in evaluation.run.config.items()
+        if name.startswith("task.") and name.partition(".")[2] not in known
+    ]
+    return dataset, ", ".join([network, *bound])
+
+
 def has_pair(pair: str) -> bool:
     """Whether the paper has curves of a task."""
     return pair in {f"{row['dataset']}_{row['model']}" for row in printed("table1.csv")}
@@ -60,6 +77,11 @@ def tables(evaluations: Sequence[Evaluation]) -> Iterator[Block]:
 
 def _table(evaluations, name, treated, is_transfer) -> Table:
     rows, values, quiet = [], [], set()
+    number, title, baseline = (
+        ("2", "a controller trained on other tasks", "the source's best of the grid")
+        if is_transfer
+        else ("1", "one task", "best of the grid")
+    )
     found = [
         (evaluation, learned)
         for evaluation in evaluations
@@ -68,55 +90,46 @@ def _table(evaluations, name, treated, is_transfer) -> Table:
         if evaluation.source_tasks(learned)
         and evaluation.is_transfer(learned) == is_transfer
     ]
-    ours = [_our_row(evaluation, learned, is_transfer) for evaluation, learned in found]
+    ours = [_our_row(evaluation, learned) for evaluation, learned in found]
+    is_pooled = any(row["num_members"] > 1 for row in ours)
     for paper in printed(f"{name}.csv"):
         key = paper["dataset"], paper["model"]
         quiet.add(len(rows))
-        values.append(_paper_values(paper, treated))
+        values.append(_paper_values(paper, treated, baseline))
         rows.append(_cells(values[-1]))
         same = [row for row in ours if (row["dataset"], row["network"]) == key]
         for row in same:
             values.append(row)
             rows.append([Bold(cell) for cell in _cells(row)])
         if not same:
-            rows.append([*key, "ours", "not run", *[UNKNOWN] * 4])
+            rows.append([*key, "ours", UNKNOWN, "not run", *[UNKNOWN] * 4])
             values.append({"dataset": key[0], "network": key[1], "who": "ours"})
         ours = [row for row in ours if row not in same]
     for row in ours:
         values.append(row)
         rows.append([Bold(cell) for cell in _cells(row)])
-    number, title = (
-        ("2", "a controller from another data set")
-        if is_transfer
-        else ("1", "one task")
-    )
-    baseline = (
-        "the source's best grid schedule, in our rows the one that is named"
-        if is_transfer
-        else "best of the grid"
-    )
     return Table(
         name,
-        f"Table {number}. Learned schedule against the baseline ({baseline}), {title}",
+        f"Table {number}. Learned schedule against a baseline, {title}",
         _HEADER,
         rows,
         values,
-        _NOTE,
+        _NOTE + (_POOL_NOTE if is_pooled else ""),
         list(dict.fromkeys(evaluation.run for evaluation, _ in found)),
         frozenset(quiet),
-        3,
+        4,
     )
 
 
-def _our_row(evaluation, learned, names_baseline) -> dict[str, Any]:
-    dataset, network = pair_of(evaluation)
-    statistic = evaluation.statistic("test_loss", learned)
-    against = f", against {statistic.get('reference', 'what is not known')}"
+def _our_row(evaluation: Evaluation, learned: str) -> dict[str, Any]:
+    dataset, network = key_of(evaluation)
     row: dict[str, Any] = {
         "dataset": dataset,
         "network": network,
-        "who": learned + (against if names_baseline else ""),
+        "who": learned,
+        "baseline": evaluation.reference,
         "num_runs": len(evaluation.of(learned)),
+        "num_members": evaluation.of(learned)["member"].nunique(),
     }
     for metric in METRICS:
         statistic = evaluation.statistic(metric, learned)
@@ -128,11 +141,12 @@ def _our_row(evaluation, learned, names_baseline) -> dict[str, Any]:
     return row
 
 
-def _paper_values(paper, treated) -> dict[str, Any]:
+def _paper_values(paper, treated, baseline) -> dict[str, Any]:
     row: dict[str, Any] = {
         "dataset": paper["dataset"],
         "network": paper["model"],
         "who": "paper",
+        "baseline": baseline,
         "num_runs": paper["num_runs"],
     }
     for metric in METRICS:
@@ -145,7 +159,8 @@ def _paper_values(paper, treated) -> dict[str, Any]:
 
 
 def _cells(row):
-    cells = [row["dataset"], row["network"], row["who"], str(row["num_runs"])]
+    cells = [row[name] for name in ("dataset", "network", "who", "baseline")]
+    cells.append(str(row["num_runs"]))
     for metric in METRICS:
         for who in ("baseline", "learned"):
             mean, deviation = (row[f"{who}_{metric}{s}"] for s in ("", "_std"))

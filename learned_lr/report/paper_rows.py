@@ -43,8 +43,8 @@ _NOTE = (
     "seeds, with its bootstrap 95% interval; p: paired t-test, Holm-corrected for all "
     "comparisons of its evaluation; 'paper' is as printed there (arXiv:1909.09712). Runs and "
     "samples: what was spent on this very task to find the contender, in gradient samples: "
-    "trainee steps x batch size + validation images / 3; of several controllers in one row, '3 x', "
-    "each's. The default had cost "
+    "trainee steps x batch size + validation images / 3. Of several controllers in one row: '3 x' "
+    "the spend of each; the deviation is that of one of them over seeds. The default had cost "
     f"{DEFAULT_SAMPLES / 1e6:.0f} million before, on other tasks, once for all."
 )
 
@@ -63,7 +63,7 @@ def contenders_table(
     found = [(evaluation, contenders(evaluation, runs)) for evaluation in used]
     # What several evaluations have is shown once, of the one with the most contenders.
     for evaluation, compared in sorted(found, key=lambda item: -len(item[1])):
-        group = groups.setdefault(_key(evaluation), [])
+        group = groups.setdefault(paper.key_of(evaluation), [])
         known = {(contender.role, contender.name) for contender in group}
         group += [c for c in compared if (c.role, c.name) not in known]
     values = []
@@ -91,18 +91,6 @@ def contenders_table(
     )
 
 
-def _key(evaluation):
-    """(data set, network), the latter with what its task was bound to beside its name."""
-    dataset, network = paper.pair_of(evaluation)
-    known = ("name", "file", "dataset", "model")
-    bound = [
-        f"{name.partition('.')[2]} = {value}"
-        for name, value in evaluation.run.config.items()
-        if name.startswith("task.") and name.partition(".")[2] not in known
-    ]
-    return dataset, ", ".join([network, *bound])
-
-
 def _group(key, found: Sequence[Contender]) -> list[dict[str, Any]]:
     """The rows of a task: the expected contenders in their order, then the others."""
     order = {role: number for number, role in enumerate(EXPECTED)}
@@ -118,7 +106,7 @@ def _our_row(key, contender, found, grid_samples) -> dict[str, Any]:
     evaluation, name = contender.evaluation, contender.name
     row = _row(*key, contender.role)
     row.update(schedule=name, num_runs=len(evaluation.of(name)))
-    winners = {c.name for c in found if c.role == GRID and c.evaluation is evaluation}
+    winners = {c.name for c in found if c.role == GRID}
     for metric in METRICS:
         known = evaluation.statistic(metric, name)
         sample = evaluation.of(name)[metric]

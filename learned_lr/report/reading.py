@@ -25,6 +25,12 @@ TABLES = {
     "sweep": "sweep.csv",
     "evaluate": "evaluation.csv",
 }
+# Of jobs with pages of their own: the report lists their commands, and shows nothing of them.
+OTHER_TABLES = {
+    "references": "references.csv",
+    "imitate": "imitation.csv",
+    "judge": "judge.csv",
+}
 # Columns of every table with a row a run.
 EPISODE_NUMBERS = (
     "seed",
@@ -50,7 +56,7 @@ class Run:
     Attributes:
       path: the folder.
       name: the folder relative to the root directory, with slashes.
-      job: 'baseline', 'evaluate', 'train', 'sweep', or 'unknown'.
+      job: one of `TABLES` or `OTHER_TABLES`, or 'unknown'.
       record: what `run.json` holds, empty if unreadable.
       config: the values of the operative config by name, as text.
       problems: what is missing or damaged, a sentence each.
@@ -236,15 +242,16 @@ def _read_run(root_dir, folder, files):
 
 
 def _job(run, files):
+    tables = {**TABLES, **OTHER_TABLES}
     first = run.name.split("/")[0]
-    if first in TABLES and not run.is_point:
+    if first in tables and not run.is_point:
         return first
-    for job, table in TABLES.items():
+    for job, table in tables.items():
         if table in files:
             return job
     match = re.search(r"-m learned_lr\.(\w+)", run.command)
     found = match.group(1) if match else None
-    return found if found in TABLES and not run.is_point else "unknown"
+    return found if found in tables and not run.is_point else "unknown"
 
 
 def _convert(row, numbers, gaps):

@@ -88,6 +88,9 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Returns (low, high): BCa bootstrap interval of the mean, 10,000 resamples, a fixed seed.
 
+    With few runs it is too short: of normal differences it holds the mean in 90% of all cases
+    with 10, in 72% with 3.
+
     Args:
       differences: float `[num_runs]`.
       confidence: the level.

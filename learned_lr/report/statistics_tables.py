@@ -56,6 +56,11 @@ def statistics_table(
     note = _NOTE if is_compared else _MEAN_NOTE
     if is_compared and (evaluation.rows["member"] != evaluation.rows["schedule"]).any():
         note += _POOL_NOTE
+    diverged = evaluation.rows[evaluation.rows["diverged"] == "True"]
+    if len(diverged):
+        counts = diverged.groupby("schedule", sort=False).size()
+        named = ", ".join(f"{name} ({count})" for name, count in counts.items())
+        note += f" Runs that diverged: {named}."
     return Table(
         f"{run.slug}_{metric}",
         f"{label.capitalize()} on {run.task}{against}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -110,6 +111,13 @@ def test_markdown_leaves_out_what_no_run_has():
     groups = {"a": [_episode(0, [9.0, 2.0, 1.0], 1.5, nan)]}
     text = _text_of(groups, "a")
     assert len(_cells(text)) == 2 and "nan" not in text
+
+
+def test_runs_that_diverged_are_counted():
+    groups = {"a": _group([1.0, 2.0]), "b": _group([3.0, 5.0])}
+    assert "diverged" not in _text_of(groups, "a")
+    groups["b"][1] = dataclasses.replace(groups["b"][1], diverged=True)
+    assert "\nRuns that diverged: b (1). Their losses" in _text_of(groups, "a")
 
 
 def _group(losses):

@@ -1,5 +1,6 @@
 """An evaluation with one contender more takes the runs of the earlier one over, and ends as if it had run them."""
 
+import csv
 import json
 
 import pytest
@@ -33,6 +34,11 @@ def _path(root_dir):
     return root_dir / "evaluate" / "quadratic" / "toy"
 
 
+def _rows(root_dir):
+    text = (_path(root_dir) / "evaluation.csv").read_text()
+    return list(csv.DictReader(text.splitlines()))
+
+
 @pytest.fixture
 def runs(monkeypatch):
     """(schedule, seed) of each run of a comparison."""
@@ -59,7 +65,12 @@ def test_only_what_is_new_is_run(launch_job, first, runs, capsys):
         whole = (_path(first / "whole") / name).read_bytes()
         assert (_path(first) / name).read_bytes() == whole
     results = json.loads((_path(first) / "run.json").read_text())["results"]
-    assert results["num_runs"] == 9
+    # What the earlier run spent is not counted twice.
+    own = ["num_runs", "num_taken_over", "num_trainee_steps"]
+    assert [results[name] for name in own] == [3, 6, 3 * 40]
+    rows = [r for r in _rows(first) if r["schedule"] == "constant 0.2"]
+    spent = sum(float(row["cpu_sec"]) for row in rows)
+    assert results["cpu_sec"] == pytest.approx(spent, abs=0.01)
 
 
 def test_a_stopped_run_goes_on_with_it(launch_job, first, runs):

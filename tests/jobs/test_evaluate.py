@@ -104,6 +104,9 @@ def test_equal_schedules_are_run_once(run_jobs, grid, evaluation):
     best = json.loads((grid / "best.json").read_text())["name"]
     assert best in NAMES[3:]  # These are evaluated under their own names, too.
     assert len(list((evaluation / "episodes").iterdir())) == 4 * 4
+    results = json.loads((evaluation / "run.json").read_text())["results"]
+    assert results["num_runs"] == 4 * 4
+    assert results["num_trainee_steps"] == results["num_gradient_samples"] == 16 * 40
     first, second = (
         [
             {k: v for k, v in row.items() if k not in ("schedule", "kind")}

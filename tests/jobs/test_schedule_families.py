@@ -88,6 +88,15 @@ def test_random_search_is_in_its_ranges_and_repeats(kind):
     assert schedule_families.collect([_family("random_search")], "") != found
 
 
+def test_random_search_ends_where_its_ranges_hold_too_few():
+    gin.bind_parameter("random_search.num_runs", 4)
+    gin.bind_parameter("random_search.learning_rates", (0.01, 0.01))
+    gin.bind_parameter("random_search.discount_steps", (50, 52))
+    gin.bind_parameter("random_search.discount_factors", (0.9, 0.9))
+    with pytest.raises(ValueError, match="num_runs <= 3, found 4"):
+        schedule_families.collect([_family("random_search")], "")
+
+
 def test_random_search_draws_how_far_a_cosine_falls():
     gin.bind_parameter("random_search.num_runs", 200)
     gin.bind_parameter("random_search.kind", "cosine")

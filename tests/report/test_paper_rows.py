@@ -274,6 +274,36 @@ def test_the_default_is_known_by_its_names(tmp_path):
     assert values["fashion_mnist", "lenet5", role]["gradient_samples"] == "0.0"
 
 
+def test_one_of_the_package_that_was_trained_on_the_task_is_not_free(
+    tmp_path, monkeypatch
+):
+    config = EVALUATE.replace("'default'\ntuned/", "'fashion_mnist_lenet5'\ntuned/")
+    monkeypatch.setitem(SOURCES, "default", [TASK])
+    _make_evaluation(tmp_path, config)
+    values, shown = _rows(tmp_path)
+    key = (
+        "fashion_mnist",
+        "lenet5",
+        "the package's fashion_mnist_lenet5, trained on fashion_mnist_lenet5",
+    )
+    assert values[key]["gradient_samples"] == "" and shown[key][-3:] == ["–"] * 3
+
+
+def test_the_differences_of_a_second_evaluation_are_from_the_same_winner(tmp_path):
+    _make_evaluation(tmp_path)
+    second = "evaluate.families = [@best_of_grid, @other/controller]\n"
+    second += "other/controller.label = 'transfer'\n"
+    second += "other/controller.path = 'many_tasks'\n"
+    second += EVALUATE.partition("]")[2]
+    _make_evaluation(tmp_path, second, folder="second")
+    _make_searches(tmp_path)
+    values, _ = _rows(tmp_path)
+    role = "the package's many_tasks, never trained here"
+    row = values["fashion_mnist", "lenet5", role]
+    assert float(row["test_loss_difference"]) == pytest.approx(0.625 / 3)
+    assert row["test_loss_p"] != ""
+
+
 def test_of_several_controllers_each_has_its_spend(tmp_path):
     config = EVALUATE.replace("@tuned/controller", "@tuned/controllers")
     config = config.replace("tuned/controller.label", "tuned/controllers.label")
@@ -352,3 +382,44 @@ def test_what_the_default_cost_is_that_of_its_runs():
     num_seeds = len(list(imitation.glob("seed_*")))
     total += num_seeds * 4 * (samples["training"] + 3 * samples["selection"])
     assert paper_rows.DEFAULT_SAMPLES == round(total)
+
+
+def _table(root_dir, number):
+    """The lines of Table 1 or 2 with our rows, as cells, and the note below it."""
+    assembly.report(str(root_dir))
+    text = (root_dir / "report" / "report.md").read_text(encoding="utf-8")
+    text = text.replace("\\", "").replace("**", "")
+    table = text.partition(f"Table {number}. ")[2].partition("(arXiv")
+    rows = [[c.strip() for c in line.split("|")[1:-1]] for line in table[0].split("\n")]
+    ours = [cells for cells in rows if cells and cells[2] not in ("paper", "ours")]
+    return ours[2:], table[2].partition("\n")[0]
+
+
+def test_tables_1_and_2_say_what_the_baseline_is(tmp_path):
+    _make_evaluation(
+        tmp_path, EVALUATE + "task.batch_size = 128\n", reference="constant 0.1"
+    )
+    network, baseline = "lenet5, batch_size = 128", "constant 0.1"
+    ours, note = _table(tmp_path, 1)
+    first = ["fashion_mnist", network, "tuned", baseline, "3"]
+    assert ours[0][:7] == [*first, "1.2500 ± 0.2500", "0.3333 ± 0.0722"]
+    assert note == ":1909.09712)."
+    moved, _ = _table(tmp_path, 2)
+    assert [cells[1:4] for cells in moved] == [
+        [network, "default", baseline],
+        [network, "transfer", baseline],
+    ]
+
+
+def test_table_1_says_that_pooled_controllers_have_no_star(tmp_path):
+    _make_evaluation(tmp_path)
+    path = tmp_path / "evaluate" / TASK / "run"
+    schedules = json.loads((path / "schedules.json").read_text())
+    for name in ("tuned", "recipe"):
+        schedules[name]["pool"] = "pooled"
+    (path / "schedules.json").write_text(json.dumps(schedules))
+    ours, note = _table(tmp_path, 1)
+    assert [cells[2] for cells in ours] == ["pooled"] and ours[0][4] == "6"
+    assert note.endswith(
+        "no such test, and the deviation is that of one of them over seeds."
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hand_made_runs import make_evaluate, make_sweep, make_train
 
+from learned_lr.report import assembly
 from learned_lr.report.reading import Run, find_runs
 
 
@@ -48,6 +49,23 @@ def test_training_killed_before_its_first_iteration_is_known_by_its_command(tmp_
     )
     (path / "iterations.csv").unlink()
     assert _jobs(tmp_path) == {"copied/run": "train"}
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "job"),
+    [
+        ("references/family/run", "other.csv", "references"),
+        ("sweep/imitate/run/points/0", "imitation.csv", "imitate"),
+        ("copied/run", "judge.csv", "judge"),
+    ],
+)
+def test_whole_runs_of_jobs_that_the_report_does_not_show_are_whole(
+    tmp_path, name, table, job
+):
+    path = make_sweep(tmp_path / name)
+    (path / "sweep.csv").rename(path / table)
+    assert _jobs(tmp_path) == {name: job}
+    assert f"1 run directory (1 {job}). All whole." in assembly.report(str(tmp_path))
 
 
 def test_problem_is_noted_once_and_in_one_line():

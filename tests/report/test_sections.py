@@ -68,6 +68,16 @@ def test_training_says_which_seeds_its_evaluation_is_on(tmp_path, first, purpose
     assert f"ended with, on {purpose} seeds:" in _section(_report(tmp_path), "Training")
 
 
+def test_runs_that_diverged_are_counted(tmp_path):
+    path = make_evaluate(tmp_path / "evaluate" / "toy" / "run")
+    assert "diverged" not in _report(tmp_path)
+    rows = list(csv.DictReader((path / "evaluation.csv").open()))
+    rows[-1]["diverged"] = True
+    write_table(path / "evaluation.csv", rows)
+    # Below the table of each metric.
+    assert _report(tmp_path).count(" Runs that diverged: constant 0.1 (1).") == 2
+
+
 def test_the_paired_test_leads_and_the_papers_keeps_its_stars(tmp_path):
     path = make_evaluate(tmp_path / "evaluate" / "toy" / "run")
     rows = list(csv.DictReader((path / "statistics.csv").open()))

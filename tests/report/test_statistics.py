@@ -86,6 +86,20 @@ def test_interval_covers_as_often_as_it_says():
     )
 
 
+@pytest.mark.parametrize(("num_runs", "coverage"), [(3, 0.72), (5, 0.85), (10, 0.90)])
+def test_interval_of_few_runs_covers_as_often_as_the_pages_say(
+    num_runs, coverage, monkeypatch
+):
+    monkeypatch.setattr(statistics, "_NUM_RESAMPLES", 1000)
+    rng = np.random.default_rng(3)
+    intervals = [
+        statistics.bootstrap_interval(rng.normal(size=num_runs)) for _ in range(600)
+    ]
+    found = np.mean([low <= 0 <= high for low, high in intervals])
+    # Three standard errors of 600 draws at the most.
+    assert found == pytest.approx(coverage, abs=0.055)
+
+
 @pytest.mark.parametrize(
     ("p_values", "expected"),
     [
