@@ -25,6 +25,7 @@ from learned_lr.callback.controlled_run import ControlledRun
 from learned_lr.callback.run_length import run_length
 from learned_lr.callback.running_fit import FitArguments
 from learned_lr.control import measurements
+from learned_lr.control.checks import check_count
 from learned_lr.control.control_loop import ControlLoop
 from learned_lr.control.controller import Controller
 from learned_lr.control.rate_table import RateTable
@@ -127,10 +128,9 @@ class LearnedLearningRate(keras.callbacks.Callback):
         self.seed = seed
         self.verbose = verbose
         self.measuring_fraction = math.nan
-        if validation_batch is not None and validation_batch < 1:
-            raise ValueError(
-                f"Expected validation_batch >= 1, found {validation_batch!r}."
-            )
+        for name in ("validation_batch", "num_training_steps"):
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name), 1)
         given = starting_rates.StartingRates(*self._rates)
         self._new_run(num_training_steps or 1, 0, given)  # Checks the numbers.
         self._run: ControlledRun | None = None
@@ -206,8 +206,12 @@ class LearnedLearningRate(keras.callbacks.Callback):
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Decides, once an interval is over."""
-        fit = self._running()
-        fit.train(self._num_steps(batch + 1 - self._first_batch), logs)
+        fit, num_steps = self._running(), batch + 1 - self._first_batch
+        if (
+            num_steps == 1
+        ):  # Keras 3 below 3.11 tells where an execution began, not where it ended.
+            num_steps = self._steps_per_execution
+        fit.train(self._num_steps(num_steps), logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the rate into the logs, and the state for a restored training."""
@@ -251,7 +255,8 @@ class LearnedLearningRate(keras.callbacks.Callback):
             *rates[:3],
             is_sgd=rates.is_sgd,
         )
-        interval, factor = loop.control_interval, self.brake_factor or math.inf
+        interval, factor = loop.control_interval, self.brake_factor
+        factor = math.inf if factor is None else factor
         brake = SafetyBrake(factor, num_steps // interval, interval, is_weighted)
         return ControlledRun(loop, brake, num_done)
 
@@ -266,8 +271,6 @@ class LearnedLearningRate(keras.callbacks.Callback):
         num_updates = optimizers.num_updates(self.model.optimizer)
         files = run_start.state_files(self.backup_dir, fit.callbacks)
         previous = self._run if epoch > 0 or self.num_training_steps else None
-        if previous is not None and previous.num_updates != num_updates:
-            previous = None  # Something else has trained the model since.
         optimizer, compiled = self.model.optimizer, self._compiled_rate
         rates = starting_rates.find(optimizer, compiled, *self._rates)
         self._run = run_start.start(
@@ -291,10 +294,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
             bool(self.verbose),
         )
         rates.tell(bool(self.verbose))
-        if loop.training_step is None:
-            length, rate = self.num_training_steps, loop.learning_rate
-            run_hints.warn(
-                self.model.optimizer, fit.callbacks, self.params, length, epoch, rate
-            )
-        layer, run = self.final_layer, self._run
+        length, run = self.num_training_steps, self._run
+        run_hints.warn(optimizer, fit.callbacks, self.params, length, epoch, run)
+        layer = self.final_layer
         return ControlledFit(self.model, run, sample, training, layer, files, log)

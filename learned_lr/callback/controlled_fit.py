@@ -68,6 +68,8 @@ class ControlledFit:
         self._first_step = 0
         features = run.loop.controller.spec.observation.features
         self._looks_at_weights = measurements.look_at_weights(features)
+        if not model.built:
+            sample.measure()  # Keras 2 makes weights at the first call; before it there is nothing to copy.
         self._recovery = Recovery(model)
         log = log or TrainLog()
         self._scale = log.scale

@@ -126,13 +126,17 @@ def draw(
       fit: the arguments of its fit.
       with_predictions: as `HeldOutSample` takes it.
       control_interval: int, training steps between two measurements.
-      num_examples: int, the size of the sample; None for one that costs little.
+      num_examples: int, the size of the sample; None for one that costs little. Whole minibatches for a model that
+        takes no others.
       seed: seed of the draw.
       loss: as `HeldOutSample` takes it.
       training_sample: (inputs, targets); None for none.
       is_verbose: whether to say what the sample costs.
     """
     size = num_examples or samples.default_size(fit.batch_size, control_interval)
+    fixed = _fixed_batch_size(model)
+    if fixed is not None:
+        size = max(size // fixed, 1) * fixed
     inputs, targets, weights = samples.take(fit.validation_data, size, seed)
     held_out = HeldOutSample(
         model, inputs, targets, fit.batch_size, loss, with_predictions, weights
@@ -167,6 +171,13 @@ def untrained_loss(
             f"found {loss!r}."
         )
     return loss
+
+
+def _fixed_batch_size(model: keras.Model) -> int | None:
+    """The number of examples that a model's inputs prescribe, as a stateful recurrent network needs; None for any."""
+    inputs = nested_structures.leaves(getattr(model, "inputs", None))
+    shape = tuple(inputs[0].shape) if inputs else ()
+    return shape[0] if shape else None
 
 
 def _rows(rows: slice, array: np.ndarray) -> Any:

@@ -16,7 +16,7 @@ def final_kernel(model: keras.Model, num_outputs: int | None) -> Any:
       num_outputs: int, the width of the output; None for a layer of any width.
     """
     found = None
-    for layer in _flat_layers(model):
+    for layer in flat(model):
         kernel = getattr(layer, "kernel", None)
         if not isinstance(layer, keras.layers.Dense) or kernel is None:
             continue
@@ -25,7 +25,8 @@ def final_kernel(model: keras.Model, num_outputs: int | None) -> Any:
     return found
 
 
-def _flat_layers(layer: Any) -> Iterator[Any]:
+def flat(layer: Any) -> Iterator[Any]:
+    """Yields the layers in a layer or model, those in them, and so on."""
     children = getattr(layer, "layers", None)
     if not children and hasattr(layer, "_flatten_layers"):
         children = [
@@ -35,4 +36,4 @@ def _flat_layers(layer: Any) -> Iterator[Any]:
         ]
     for child in children or []:
         yield child
-        yield from _flat_layers(child)
+        yield from flat(child)

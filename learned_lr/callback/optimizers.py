@@ -66,10 +66,19 @@ def inner(optimizer: Any) -> Any:
 def has_plain_rate(optimizer: Any) -> bool:
     """Whether the learning rate is a number: no schedule, no function; False for no optimizer."""
     optimizer = inner(optimizer)
-    rate = None
-    if hasattr(optimizer, "learning_rate"):
-        rate = optimizer.get_config().get("learning_rate")
-    return isinstance(rate, (int, float, np.number, np.ndarray))
+    if not hasattr(optimizer, "learning_rate"):
+        return False
+    # A `get_config` of the user's own may leave it out, in Keras 2.
+    own = getattr(optimizer, "_learning_rate", None)
+    rate = optimizer.get_config().get("learning_rate", own)
+    return isinstance(rate, (int, float, np.number, np.ndarray)) or (
+        rate is own and hasattr(rate, "assign")
+    )
+
+
+def decay(optimizer: Any) -> float:
+    """Returns by how much a legacy optimizer of Keras 2 divides the rate at each update: 1 + decay * updates; 0 of the others."""
+    return float(inner(optimizer).get_config().get("decay", 0.0))
 
 
 # By optimizer: the rate it was compiled with, and the one it was set to last.

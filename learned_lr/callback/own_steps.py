@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from learned_lr.callback import backends, devices, nested_structures
+from learned_lr.callback import backends, devices, layers, nested_structures
 
 # Float32 sums of the same numbers in another order differ by less.
 _SAME = 1e-5
@@ -143,7 +143,7 @@ def _copy(tensor: Any) -> Any:
 
 @contextlib.contextmanager
 def put_back(model: keras.Model) -> Iterator[None]:
-    """Lets metrics, and the seeds of layers that draw random numbers, have their values again at the end.
+    """Lets metrics, states of recurrent layers, and seeds of random numbers, have their values again at the end.
 
     Metrics that were not made yet begin at their first value. In Keras 2 seeds are no variables, and stay out of this.
     """
@@ -159,8 +159,11 @@ def put_back(model: keras.Model) -> Iterator[None]:
 
 
 def _states(model: keras.Model) -> list[Any]:
-    """The variables of metrics and, in Keras 3, of generators of seeds."""
+    """The variables of metrics, of layers that are `stateful` and, in Keras 3, of generators of seeds."""
     states = [v for m in model.metrics for v in m.variables]
+    for layer in layers.flat(model):
+        if getattr(layer, "stateful", False):
+            states += nested_structures.leaves(getattr(layer, "states", None))
     if backends.IS_KERAS_2:
         return states
     weights = {id(v) for v in model.weights}

@@ -64,6 +64,9 @@ class Recovery:
         # The weights before the first decision are those of the start.
         is_first = num_decisions == 0
         is_due = not is_first and num_decisions % _SNAPSHOT_INTERVAL == 0
+        if not is_first and not self._latest.is_whole(self._model):
+            # A layer that only training calls, a discriminator for example, has made its weights since.
+            is_due = is_best = True
         if is_first:
             self._best_loss = validation_loss
         if is_first or not (is_best or is_due):

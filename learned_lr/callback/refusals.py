@@ -55,7 +55,7 @@ def check_plain_rate(optimizer: Any) -> None:
       optimizer: that of the model; None for a model that isn't compiled.
 
     Raises:
-      ValueError: unless the rate is a number: no schedule, no function.
+      ValueError: unless the rate is a number: no schedule, no function, no decay.
     """
     if optimizer is None:
         raise ValueError(
@@ -71,6 +71,12 @@ def check_plain_rate(optimizer: Any) -> None:
         raise ValueError(
             f"Expected an optimizer whose learning_rate is a number, found a schedule in {name}: compile it "
             "without one, the callback sets the rate."
+        )
+    decay = optimizers.decay(optimizer)
+    if decay:
+        raise ValueError(
+            f"Expected an optimizer that takes the rate as it is set, found decay={decay:g} in {name}, which lowers it at "
+            "every step: compile it without, the callback sets the rate."
         )
 
 
@@ -122,8 +128,10 @@ def check_rivals(
         keras.callbacks.ReduceLROnPlateau,
         type(callback),
     )
-    for other in callbacks:
-        if other is not callback and isinstance(other, rivals):
+    found = [other for other in callbacks if isinstance(other, rivals)]
+    for other in found:
+        # The same one twice would count each step twice.
+        if other is not callback or found.count(callback) > 1:
             raise ValueError(
                 "Expected one callback that sets the learning rate, found "
                 f"{type(other).__name__} as well: remove one of them."

@@ -9,8 +9,12 @@ from typing import Any
 
 import keras
 
+from learned_lr.callback.controlled_run import ControlledRun
+
 # A run this long beside an EarlyStopping, in epochs, or in times of its patience, is seldom meant to end by itself.
 _MANY_EPOCHS, _MANY_PATIENCES = 200, 20
+# So many times of its length a run may be trained without a word: epochs are seldom whole multiples of it.
+_LONGER = 1.1
 # By optimizer: how many runs of one epoch have begun.
 _NUM_SHORT_RUNS: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 
@@ -21,9 +25,9 @@ def warn(
     params: Mapping[str, Any],
     num_training_steps: int | None,
     epoch: int,
-    learning_rate: float,
+    run: ControlledRun,
 ) -> None:
-    """Warns about a new run that is to be cut short, or to be one of many.
+    """Warns about a run that a fit goes beyond, and a new one that is to be cut short, or to be one of many.
 
     Args:
       optimizer: that of the model.
@@ -31,12 +35,16 @@ def warn(
       params: what `fit` tells its callbacks.
       num_training_steps: the length of the run, if the user named one.
       epoch: int, the epoch that begins.
-      learning_rate: float, where it starts.
+      run: the one that begins or goes on.
     """
+    if num_training_steps is not None:
+        _warn_of_end(callbacks, params, num_training_steps, epoch, run)
+    if run.loop.training_step is not None:
+        return
     if epoch > 0:
         warnings.warn(
             f"LearnedLearningRate begins at epoch {epoch} without a state to go on from: "
-            f"it starts at the rate {learning_rate:g}.",
+            f"it starts at the rate {run.loop.learning_rate:g}.",
             stacklevel=3,
         )
     epochs = params.get("epochs") or 0
@@ -62,3 +70,25 @@ def warn(
                 "callback num_training_steps, the steps of all of them, and use it in each.",
                 stacklevel=3,
             )
+
+
+def _warn_of_end(
+    callbacks: Iterable[keras.callbacks.Callback],
+    params: Mapping[str, Any],
+    length: int,
+    epoch: int,
+    run: ControlledRun,
+) -> None:
+    """Warns where a fit trains on after the steps that the user named."""
+    num_epochs = max((params.get("epochs") or 0) - epoch, 0)
+    end = run.step + num_epochs * (params.get("steps") or 0)
+    # It ends a fit that is to be long by itself.
+    is_stopped = any(isinstance(c, keras.callbacks.EarlyStopping) for c in callbacks)
+    if run.step < length and (end <= _LONGER * length or is_stopped):
+        return
+    warnings.warn(
+        f"LearnedLearningRate has num_training_steps={length}, of which {min(run.step, length)} are done when this fit "
+        "begins, and the fit goes on beyond them: there the rate stays where the run ended, which is next to nothing "
+        "with a base schedule. For a new run make a new callback; for one run name the steps of all of it.",
+        stacklevel=4,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable
 from typing import Callable
 
@@ -36,7 +37,9 @@ def start(
     files: StateFiles | None,
     num_updates: int,
 ) -> ControlledRun:
-    """Returns the run of a fit: the one in the files that fits the weights, or else the previous, or a new one.
+    """Returns the run of a fit: the one in the files that fits the weights, or else the previous if it does, or a new one.
+
+    A new one in place of a previous one, on weights that were trained, is a warning.
 
     Args:
       make_run: makes a new run, as far on as the epoch that begins.
@@ -48,8 +51,16 @@ def start(
     saved = None
     if files is not None and num_updates:
         saved = files.load(num_updates, run.restore)
+    if saved is None and previous is not None and previous.num_updates == num_updates:
+        return previous
     if saved is None:
-        return run if previous is None else previous
+        if previous is not None and num_updates:
+            warnings.warn(
+                "LearnedLearningRate begins a new run, with a warm-up of its own, in place of the one before: that was "
+                "interrupted in the middle of an epoch, or something else has trained the model since.",
+                stacklevel=4,
+            )
+        return run
     # Updates after the state was written were done, though its losses lack them.
     run.step += num_updates - saved
     return run

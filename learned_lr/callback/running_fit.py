@@ -31,6 +31,7 @@ class FitArguments:
       targets: those of the training examples; None for a pipeline.
       sample_weight: the weights of the training examples; None for none.
       class_weight: weights by class; None for none.
+      has_weights: whether a tf.data pipeline has weights beside inputs and targets.
     """
 
     validation_data: Any
@@ -39,11 +40,13 @@ class FitArguments:
     targets: Any = None
     sample_weight: Any = None
     class_weight: Any = None
+    has_weights: bool = False
 
     @property
     def is_weighted(self) -> bool:
         """Whether classes or examples are weighted in training."""
-        return self.class_weight is not None or self.sample_weight is not None
+        weights = self.class_weight, self.sample_weight
+        return self.has_weights or any(w is not None for w in weights)
 
 
 def arguments(
@@ -81,8 +84,15 @@ def arguments(
             "validation_data or validation_split, or the callback validation_data."
         )
     batch_size = _batch_size(values) or _DEFAULT_BATCH_SIZE
-    names = "y", "sample_weight", "class_weight"
-    return FitArguments(validation_data, callbacks, batch_size, *map(values.get, names))
+    return FitArguments(
+        validation_data,
+        callbacks,
+        batch_size,
+        values.get("y"),
+        values.get("sample_weight"),
+        values.get("class_weight"),
+        _has_weights(values.get("x")),
+    )
 
 
 def jax_optimizer_state(model: keras.Model) -> list[Any] | None:
@@ -176,6 +186,12 @@ def _first_batch_size(adapter: Any) -> int | None:
     arrays = nested_structures.leaves(batch)
     shape = getattr(arrays[0], "shape", ()) if arrays else ()
     return int(shape[0]) if shape else None
+
+
+def _has_weights(data: Any) -> bool:
+    """Whether the elements of a tf.data pipeline are (inputs, targets, weights)."""
+    spec = getattr(data, "element_spec", None)
+    return isinstance(spec, tuple) and len(spec) == 3
 
 
 def _pipeline_batch_size(data: Any) -> int | None:

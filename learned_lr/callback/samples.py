@@ -48,8 +48,8 @@ def take(data: Any, num_examples: int, seed: int = 0) -> tuple[Any, Any, Any]:
 
     Args:
       data: what `fit` takes: inputs, or a tuple of these, targets and weights, of which rows are drawn
-        at random; or a tf.data pipeline, a Sequence or PyDataset, or a DataLoader, of which the
-        first examples are taken. Targets and weights are None where there are none.
+        at random; or a Sequence or PyDataset, of which minibatches are taken from all over it; or a tf.data pipeline
+        or a DataLoader, of which the first examples are taken. Targets and weights are None where there are none.
       num_examples: int >= 1.
       seed: seed of the draw.
 
@@ -71,7 +71,8 @@ def take(data: Any, num_examples: int, seed: int = 0) -> tuple[Any, Any, Any]:
         for array in nested_structures.leaves(part):
             if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
                 raise ValueError(
-                    f"Expected finite validation {name}, found NaN or infinity in them."
+                    f"Expected finite validation {name}, found NaN or infinity in them: leave these examples out, or "
+                    "give the callback validation_data= of its own."
                 )
     return parts
 
@@ -86,7 +87,8 @@ def _parts(batch: Any) -> tuple[Any, Any, Any]:
 
 
 def _first(data: Any, num_examples: int) -> Any:
-    if hasattr(data, "__next__"):
+    # The image iterators of Keras can be read by index as well.
+    if hasattr(data, "__next__") and not _is_indexed(data):
         raise ValueError(
             "Expected validation data that can be read again, found an iterator: give the "
             "callback validation_data=(inputs, targets) of its own."
@@ -102,10 +104,18 @@ def _first(data: Any, num_examples: int) -> Any:
     return _concatenate(parts, num_examples)
 
 
+def _is_indexed(data: Any) -> bool:
+    return hasattr(data, "__getitem__") and hasattr(data, "__len__")
+
+
 def _batches(data: Any) -> Iterator[Any]:
-    if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-        return (data[index] for index in range(len(data)))
-    return iter(data)
+    """All minibatches. By index they come spread over the data, which may be sorted by class."""
+    if not _is_indexed(data):
+        return iter(data)
+    # 0, 1/2, 1/4, 3/4, 1/8 of the way, and so on: the binary digits of 0, 1, 2, ... in reverse (van der Corput).
+    num_digits = max(len(data) - 1, 1).bit_length()
+    indices = (int(f"{i:0{num_digits}b}"[::-1], 2) for i in range(2**num_digits))
+    return (data[index] for index in indices if index < len(data))
 
 
 def _concatenate(parts: list[Any], num_examples: int) -> Any:

@@ -46,7 +46,8 @@ class Snapshot:
         # Else what it makes at its first step, accumulators above 0 among it, would have no value to go back to.
         optimizers.build(model)
         self._is_untrained = optimizers.num_updates(model.optimizer) == 0
-        self._weights = [np.array(backends.to_numpy(v)) for v in model.weights]
+        # With their variables: a layer that is made later may come before others in the model's list.
+        self._weights = [(v, np.array(backends.to_numpy(v))) for v in model.weights]
         self._optimizer = [
             np.array(backends.to_numpy(v))
             for v in optimizers.variables(model.optimizer)
@@ -55,7 +56,7 @@ class Snapshot:
     def restore(self, model: keras.Model) -> None:
         """Puts it back; what the optimizer had not made yet at that moment becomes zero."""
         backends.sync(model)
-        for variable, value in zip(model.weights, self._weights):
+        for variable, value in self._weights:
             variable.assign(value)
         variables = optimizers.variables(model.optimizer)
         for variable, value in itertools.zip_longest(variables, self._optimizer):
@@ -69,7 +70,12 @@ class Snapshot:
 
     def is_finite(self) -> bool:
         """Whether nothing is NaN or infinite; gradients that accumulate may be before any weight is."""
-        return _is_finite(self._weights) and _is_finite(self._optimizer)
+        weights = (value for _, value in self._weights)
+        return _is_finite(weights) and _is_finite(self._optimizer)
+
+    def is_whole(self, model: keras.Model) -> bool:
+        """Whether it has all weights that a model has by now."""
+        return len(self._weights) == len(model.weights)
 
 
 def _is_finite(arrays: Iterable[np.ndarray]) -> bool:

@@ -264,6 +264,42 @@ def test_variational_autoencoder(digits):
     assert measured == pytest.approx(found, rel=0.2)
 
 
+class _States(keras.callbacks.Callback):
+    """The state of a layer after each minibatch, and before the next."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer, self.after, self.before = layer, [], []
+
+    def _state(self):
+        backends.sync(self.model)
+        return np.array(backends.to_numpy(self.layer.states[0]))
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.before.append(self._state())
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.after.append(self._state())
+
+
+@pytest.mark.parametrize("batch_size", [16, 80])
+def test_states_of_recurrent_layers_go_on(batch_size):
+    x = np.random.default_rng(0).normal(size=(160, 5, 3)).astype(np.float32)
+    y = x.mean((1, 2))[:, None]
+    inputs = layers.Input(batch_shape=(batch_size, 5, 3))
+    recurrent = layers.SimpleRNN(4, stateful=True)
+    model = keras.Model(inputs, layers.Dense(1)(recurrent(inputs)))
+    model.compile("adam", "mse")
+    states, callback = _States(recurrent), own_models.learned(control_interval=1)
+    # An epoch, since `fit` evaluates after it, which leaves another state.
+    model.fit(
+        x, y, batch_size=batch_size, shuffle=False, verbose=0, validation_data=(x, y),
+        callbacks=[states, callback],
+    )  # fmt: skip
+    assert len(states.before) == 160 // batch_size and not np.any(states.before[0])
+    np.testing.assert_array_equal(states.after[:-1], states.before[1:])
+
+
 @pytest.mark.backends("tensorflow")
 def test_generative_adversarial_networks(digits):
     """Two optimizers; the compiled one is under control, the other one's rate stays."""

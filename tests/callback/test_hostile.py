@@ -87,6 +87,38 @@ def test_nan_weights_never_leave_a_run_that_ends_early(digits, compiled):
     assert _is_finite(model)
 
 
+class Unbuilt(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.flatten, self.dense = layers.Flatten(), layers.Dense(10, "softmax")
+
+    def call(self, inputs):
+        return self.dense(self.flatten(inputs))
+
+
+class _Spoils(keras.callbacks.Callback):
+    """Fills the weights with NaN, once, after the sixth minibatch."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 5:
+            for variable in self.model.trainable_variables:
+                variable.assign(np.full(tuple(variable.shape), np.nan, np.float32))
+
+
+@pytest.mark.backends("tensorflow")
+@pytest.mark.parametrize(
+    "make",
+    [Unbuilt, lambda: keras.Sequential([layers.Flatten(), layers.Dense(10, "softmax")])],
+)  # fmt: skip
+def test_a_model_that_is_built_by_its_first_call_is_healed(digits, make):
+    model, callback = make(), _quiet(control_interval=4)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    with pytest.warns(UserWarning, match="The loss exploded"):
+        _fit(model, digits, _Spoils(), callback, epochs=1)
+    assert callback.num_explosions == 1
+    assert _is_finite(model)
+
+
 def test_nan_validation_is_refused(digits, compiled):
     x, y, x_validation, y_validation = digits
     with pytest.raises(ValueError, match="finite validation inputs"):
@@ -242,11 +274,14 @@ def test_nan_weights_before_the_first_step_are_refused(digits, compiled):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"validation_batch": 0}, "validation_batch >= 1, found 0"),
+        ({"validation_batch": 0}, "validation_batch to be an int >= 1, found 0"),
+        ({"validation_batch": 2.5}, "validation_batch to be an int >= 1, found 2.5"),
         ({"control_interval": 0}, "control_interval"),
         ({"num_training_steps": -1}, "num_training_steps"),
+        ({"num_training_steps": 0}, "num_training_steps"),
         ({"initial_learning_rate": 0.0}, "initial_learning_rate"),
         ({"brake_factor": 0.5}, "brake_factor > 1, found 0.5"),
+        ({"brake_factor": 0}, "brake_factor > 1, found 0"),
     ],
 )
 def test_numbers_out_of_range(arguments, message):

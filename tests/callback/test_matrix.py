@@ -83,6 +83,29 @@ def test_executions_that_miss_the_interval(digits, compiled):
     assert callback.schedule.steps == (0, 14, 27, 40, 54, 67)
 
 
+class _ToldBeginnings(LearnedLearningRate):
+    """As in Keras 3.0 to 3.10: an execution's end is told with the minibatch that it began with."""
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.batch = batch
+        super().on_train_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(self.batch, logs)
+
+
+@pytest.mark.backends("tensorflow", "jax")
+@pytest.mark.parametrize("num_steps", [7, 19])
+def test_executions_whose_end_is_not_told(digits, compiled, num_steps):
+    found = []
+    for kind in (LearnedLearningRate, _ToldBeginnings):
+        callback = kind(verbose=0)
+        _fit(compiled(steps_per_execution=num_steps), digits, callback)
+        found.append(callback.schedule)
+    assert found[1].steps == tuple(range(80))
+    np.testing.assert_array_equal(found[1].learning_rates, found[0].learning_rates)
+
+
 def test_fit_twice_is_two_runs(digits, compiled):
     model, callback = compiled(), _learned()
     _fit(model, digits, callback)

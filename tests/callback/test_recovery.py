@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 
+import keras
 import numpy as np
 import pytest
 
-from learned_lr.callback.brake import DEATH, FAR_ABOVE_START, SafetyBrake
+from learned_lr.callback.brake import DEATH, EXPLOSION, FAR_ABOVE_START, SafetyBrake
 from learned_lr.callback.controlled_run import ControlledRun
 from learned_lr.callback.recovery import Recovery
 from learned_lr.control.control_loop import ControlLoop
@@ -47,6 +48,30 @@ def test_copies_every_fifth_decision_and_only_good_weights(compiled):
             warnings.simplefilter("ignore")
             recovery.recover(run)
         assert _values(model) == expected
+
+
+class _Two(keras.Model):
+    """A judge that is made before the maker, and built after it."""
+
+    def __init__(self):
+        super().__init__()
+        self.judge, self.maker = keras.layers.Dense(2), keras.layers.Dense(3)
+
+
+@pytest.mark.parametrize("alarm", [EXPLOSION, DEATH])
+def test_weights_that_training_makes_come_back_as_well(alarm):
+    model, run = _Two(), _run()
+    model.compile("sgd", "mse")
+    model.maker.build((None, 4))
+    recovery = Recovery(model)
+    assert recovery.keep(0, 1.0)
+    model.judge.build((None, 5))
+    _fill(model, 0.5)
+    assert recovery.keep(1, 1.1)
+    _fill(model, np.nan)
+    with pytest.warns(UserWarning):
+        recovery.recover(run, alarm)
+    assert _values(model) == 0.5
 
 
 def test_weights_to_start_from_must_be_good(compiled):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from learned_lr import LearnedLearningRate
-from learned_lr.callback import refusals
+from learned_lr.callback import backends, refusals
 
 
 def _fit(model, digits, *callbacks):
@@ -48,6 +48,31 @@ def test_plain_rate_inside_a_loss_scaling_optimizer():
         refusals.check_plain_rate(wrapper(keras.optimizers.Adam(schedule)))
 
 
+@pytest.mark.skipif(not backends.IS_KERAS_2, reason="Keras 3 has no such optimizers")
+def test_a_decay_of_a_legacy_optimizer_is_refused(digits, compiled):
+    legacy = keras.optimizers.legacy
+    refusals.check_plain_rate(legacy.SGD(0.01))
+    model = compiled(optimizer=legacy.SGD(0.01, decay=0.1))
+    with pytest.raises(ValueError, match="found decay=0.1 in SGD"):
+        _fit(model, digits, _quiet())
+    assert int(backends.to_numpy(model.optimizer.iterations)) == 0
+
+
+@pytest.mark.skipif(
+    not backends.IS_KERAS_2, reason="Keras 3 has the rate in each config"
+)
+def test_an_optimizer_whose_config_lacks_the_rate():
+    class Own(keras.optimizers.Optimizer):
+        def __init__(self, learning_rate):
+            super().__init__(name="Own")
+            self._learning_rate = self._build_learning_rate(learning_rate)
+
+    refusals.check_plain_rate(Own(0.1))
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 100)
+    with pytest.raises(ValueError, match="found a schedule in Own"):
+        refusals.check_plain_rate(Own(schedule))
+
+
 def test_missing_optimizer_is_named():
     with pytest.raises(ValueError, match="found one without an optimizer"):
         refusals.check_plain_rate(None)
@@ -62,6 +87,8 @@ def test_rivals():
     refusals.check_rivals(own, [])
     with pytest.raises(ValueError, match="found Own as well"):
         refusals.check_rivals(own, [own, Own()])
+    with pytest.raises(ValueError, match="found Own as well"):
+        refusals.check_rivals(own, [own, stopping, own])
     with pytest.raises(ValueError, match="found ReduceLROnPlateau as well"):
         refusals.check_rivals(own, [keras.callbacks.ReduceLROnPlateau(), own])
 

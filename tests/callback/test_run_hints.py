@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 
 import keras
@@ -9,6 +10,9 @@ import pytest
 
 from learned_lr import LearnedLearningRate
 from learned_lr.callback import run_hints
+from learned_lr.callback.brake import SafetyBrake
+from learned_lr.callback.controlled_run import ControlledRun
+from learned_lr.control.control_loop import ControlLoop
 
 _NEW_RUNS = "second run of one epoch"
 
@@ -55,10 +59,51 @@ def test_early_stopping_of_a_long_run(compiled, epochs, patience, length, is_tol
     optimizer, params = compiled().optimizer, {"epochs": epochs}
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        run_hints.warn(optimizer, [stopping], params, length, 0, 0.1)
+        run = ControlledRun(ControlLoop("default", 999), SafetyBrake())
+        run_hints.warn(optimizer, [stopping], params, length, 0, run)
     assert [f"plans for all {epochs} epochs" in str(w.message) for w in warned] == [
         True
     ] * is_told
+
+
+def _said(model, digits, *callbacks, **arguments):
+    """What is warned of in a fit of five steps an epoch."""
+    x, y, *validation = digits
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        with contextlib.suppress(KeyboardInterrupt):
+            model.fit(
+                x, y, validation_data=tuple(validation), batch_size=128, verbose=0,
+                callbacks=list(callbacks), **arguments,
+            )  # fmt: skip
+    return [str(w.message) for w in warned if "LearnedLearningRate" in str(w.message)]
+
+
+def test_a_fit_beyond_the_steps_of_its_run(digits, compiled):
+    callback, model = _learned(num_training_steps=10), compiled()
+    assert _said(model, digits, callback, epochs=2) == []
+    (after,) = _said(model, digits, callback, epochs=2)
+    assert "num_training_steps=10, of which 10 are done" in after
+    (within,) = _said(compiled(), digits, _learned(num_training_steps=9), epochs=2)
+    assert "num_training_steps=9, of which 0 are done" in within
+    stopping = keras.callbacks.EarlyStopping(patience=0)
+    said = _said(compiled(), digits, _learned(num_training_steps=9), stopping, epochs=2)
+    assert said == []
+
+
+class _Interrupts(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        raise KeyboardInterrupt
+
+
+def test_a_run_that_begins_anew_after_an_interruption(digits, compiled):
+    callback, model = _learned(num_training_steps=20), compiled()
+    assert _said(model, digits, callback, _Interrupts(), epochs=4) == []
+    (said,) = _said(model, digits, callback, epochs=2)
+    assert "begins a new run" in said
+    assert _said(model, digits, callback, epochs=2) == []
+    # Another model has nothing to go on with.
+    assert _said(compiled(), digits, callback, epochs=4) == []
 
 
 def test_a_state_that_stays_loses_no_history(digits, compiled, tmp_path):

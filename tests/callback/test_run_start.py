@@ -40,7 +40,12 @@ def test_new_or_previous_without_files(tmp_path):
     files = run_start.state_files(str(tmp_path), [])
     for found in (None, files):
         assert run_start.start(lambda: new, None, found, 5) is new
+        previous.num_updates = 5
         assert run_start.start(lambda: new, previous, found, 5) is previous
+        # Something else has trained the model since; then, another model, which was not trained.
+        with pytest.warns(UserWarning, match="begins a new run"):
+            assert run_start.start(lambda: new, previous, found, 6) is new
+        assert run_start.start(lambda: new, previous, found, 0) is new
 
 
 def test_saved_run_comes_first(tmp_path):

@@ -270,6 +270,18 @@ def test_validation_split_and_batch_size_of_keras(digits, compiled):
 
 
 # Without drop_remainder the shapes of a pipeline do not tell its batch size.
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_weights_in_a_pipeline(digits, compiled, is_weighted):
+    tf = pytest.importorskip("tensorflow")
+    probe, (x, y, *validation) = _Probe(), digits
+    parts = (x, y, np.ones(len(y))) if is_weighted else (x, y)
+    dataset = tf.data.Dataset.from_tensor_slices(parts).batch(320)
+    compiled().fit(
+        dataset, validation_data=tuple(validation), verbose=0, callbacks=[probe]
+    )
+    assert probe.found.is_weighted == is_weighted
+
+
 @pytest.mark.parametrize("drop_remainder", [True, False])
 @pytest.mark.parametrize(
     "after", [lambda d: d, lambda d: d.map(lambda x, y: (x, y)).prefetch(2)]

@@ -76,10 +76,30 @@ class _Batches:
         return _INPUTS[rows], _TARGETS[rows]
 
 
-def test_batches_give_their_first_examples():
-    inputs, targets, _ = samples.take(_Batches(), 15)
+def test_minibatches_by_index_are_spread_over_the_data():
+    inputs, targets, _ = samples.take(_Batches(), 35)
+    expected = np.r_[0:10, 80:90, 40:50, 20:25]
+    np.testing.assert_array_equal(inputs[:, 0], expected)
+    np.testing.assert_array_equal(targets, expected * 2)
+    everything, *_ = samples.take(_Batches(), 1000)
+    np.testing.assert_array_equal(np.sort(everything, axis=0), _INPUTS)
+
+
+def test_a_pipeline_gives_its_first_examples():
+    inputs, *_ = samples.take(_Again([(_INPUTS[:10], None), (_INPUTS[10:], None)]), 15)
     np.testing.assert_array_equal(inputs, _INPUTS[:15])
-    np.testing.assert_array_equal(targets, _TARGETS[:15])
+
+
+class _ImageIterator(_Batches):
+    """As those of Keras' ImageDataGenerator, which are both."""
+
+    def __next__(self):
+        raise AssertionError("Its place is its own.")
+
+
+def test_an_iterator_that_is_read_by_index_can_be_read_again():
+    inputs, *_ = samples.take(_ImageIterator(), 10)
+    np.testing.assert_array_equal(inputs, _INPUTS[:10])
 
 
 @pytest.mark.parametrize(
@@ -88,7 +108,7 @@ def test_batches_give_their_first_examples():
         ((_INPUTS[:0], _TARGETS[:0]), "with examples"),
         (iter([(_INPUTS, _TARGETS)]), "found an iterator"),
         ([], "found 0 parts"),
-        ((np.full((4, 1), np.nan), np.zeros(4)), "finite validation inputs"),
+        ((np.full((4, 1), np.nan), np.zeros(4)), "finite validation inputs.*leave"),
         ((np.zeros((4, 1)), np.full(4, np.inf)), "finite validation targets"),
         (
             (np.zeros((4, 1)), np.zeros(4), np.full(4, np.inf)),
