@@ -207,9 +207,8 @@ class LearnedLearningRate(keras.callbacks.Callback):
     ) -> None:
         """Decides, once an interval is over."""
         fit, num_steps = self._running(), batch + 1 - self._first_batch
-        if (
-            num_steps == 1
-        ):  # Keras 3 below 3.11 tells where an execution began, not where it ended.
+        # Keras 3 below 3.11 tells where an execution began, not where it ended.
+        if num_steps == 1:
             num_steps = self._steps_per_execution
         fit.train(self._num_steps(num_steps), logs)
 
