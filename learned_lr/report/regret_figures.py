@@ -140,7 +140,9 @@ def multipliers_figure(
         panel.grid(alpha=0.3)
         panel.set(title=title, xlabel="hidden multiplier of the rates")
     axes[0].set_ylabel("mean regret over tasks")
-    axes[0].legend(fontsize="small")
+    handles, labels = axes[0].get_legend_handles_labels()
+    # Names may be long: below both panels.
+    figure.legend(handles, labels, loc="outside lower left", ncols=2, fontsize="small")
     return png(figure)
 
 
