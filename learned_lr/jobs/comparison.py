@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 import gin
 from learned_lr.execution import cache, seeds
 from learned_lr.execution.csv_tables import CsvTable
@@ -29,6 +27,7 @@ from learned_lr.trainees.episode import (
     Episode,
     run_episode,
 )
+from learned_lr.trainees.open_loop import mean_rates
 
 TABLE = "evaluation.csv"
 TRAJECTORIES = "trajectories.csv"
@@ -200,8 +199,7 @@ def _decision(values):
 def _write_replays(run, episodes):
     """Writes the geometric mean over seeds of each schedule's rates."""
     for name, group in episodes.items():
-        rates = np.stack([episode.column("learning_rate") for episode in group])
-        mean = np.exp(np.log(rates).mean(axis=0))
+        mean = mean_rates(group)
         steps = group[0].column("trainee_step").astype(int)
         # A trajectory's row has the rate of the interval that ends there.
         rows = [

@@ -173,7 +173,8 @@ def random_search(
 
     drawn: Schedules = {}
     for _ in range(100 * num_runs):
-        drawn |= {(schedule := draw()).name: schedule}
+        schedule = draw()
+        drawn[schedule.name] = schedule
         if len(drawn) == num_runs:
             return drawn
     most = len(drawn)

@@ -12,6 +12,12 @@ from learned_lr.trainees.episode import Episode
 from learned_lr.trainees.schedules import NextLearningRate, check_rate
 
 
+def mean_rates(episodes: Sequence[Episode]) -> np.ndarray:
+    """Returns the geometric mean over episodes of their rates, float64 `[num_rows]`, a row of their trajectories each."""
+    rates = np.stack([episode.column("learning_rate") for episode in episodes])
+    return np.exp(np.log(rates).mean(axis=0))
+
+
 @dataclasses.dataclass(frozen=True)
 class OpenLoop:
     """What another schedule did on the task in the mean, played back. Moves every step.
@@ -33,8 +39,7 @@ class OpenLoop:
 
     def of(self, episodes: Sequence[Episode]) -> StepRates:
         """Returns what is played: the mean of the schedule's own episodes."""
-        rates = np.stack([episode.column("learning_rate") for episode in episodes])
-        mean = np.exp(np.log(rates).mean(axis=0))
+        mean = mean_rates(episodes)
         ends = episodes[0].column("trainee_step")
         # A row has the rate of the last step before it; the first one, of the first step.
         at = np.concatenate([[0], ends[1:] - 1])
