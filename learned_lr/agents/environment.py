@@ -25,6 +25,7 @@ REWARDS = (
     "validation_loss",
     "log_validation_loss",
     "log_validation_loss_decrease",
+    "log_best_validation_loss_decrease",
 )
 # A loss of 0 would give an infinite logarithm.
 _LOSS_FLOOR = 1e-6
@@ -39,8 +40,10 @@ class EnvironmentConfig:
       features: the observation's features, in order.
       transform: 'raw', 'log' or 'relative', see `ObservationSpec`.
       reward: 'validation_loss', minus the validation loss (the paper's);
-        'log_validation_loss', minus its logarithm; or 'log_validation_loss_decrease', what
-        the interval took off the logarithm, which sums to that of the final loss.
+        'log_validation_loss', minus its logarithm; 'log_validation_loss_decrease', what
+        the interval took off the logarithm, which sums to that of the final loss; or
+        'log_best_validation_loss_decrease', what it took off that of the least loss so far,
+        which sums to that of the best loss, by which weights and controllers are chosen.
       initial_learning_rate: the rate that the first decision scales; with a base schedule,
         the level.
       max_scale: the largest factor of one decision.
@@ -81,6 +84,11 @@ class EnvironmentConfig:
                     f"Expected environment.{name} in [{low!r}, {high!r}], found {rate!r}."
                 )
         self.observation_spec(1.0)
+
+    @property
+    def is_reward_a_decrease(self) -> bool:
+        """Whether a reward is the difference of two losses' rewards."""
+        return self.reward.endswith("_decrease")
 
     def first_level(self, task) -> float:
         """Returns what the first decision on a task scales."""
@@ -231,6 +239,7 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
         self._num_steps = 0
         self.level = float(self.config.first_level(self.task))
         self._measurement = self._trainee.measure()
+        self._least_validation_loss = self._measurement.validation_loss
         self._builder.start(self._measurement, self.level)
         if not self.config.act_before_first_interval:
             self._run_interval()
@@ -238,11 +247,14 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
 
     def _step(self, action):
         self.level = self._scaling.next_learning_rate(self.level, action)
-        before = self._reward_of(self._measurement.validation_loss)
+        before, least = self._measurement.validation_loss, self._least_validation_loss
         self._run_interval()
-        reward = self._reward_of(self._measurement.validation_loss)
-        if self.config.reward == "log_validation_loss_decrease":
-            reward -= before
+        after = self._measurement.validation_loss
+        if self.config.reward == "log_best_validation_loss_decrease":
+            before, after = least, self._least_validation_loss
+        reward = self._reward_of(after)
+        if self.config.is_reward_a_decrease:
+            reward -= self._reward_of(before)
         reward = np.float32(reward)
         if self._num_steps >= self.task.num_trainee_steps:
             return ts.termination(self._observation(), reward)
@@ -260,6 +272,9 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
         if self._num_steps == 0:
             self._recorder.add(0, float(np.ravel(rates)[0]), self._measurement)
         self._measurement = self._trainee.train(rates)
+        self._least_validation_loss = min(
+            self._least_validation_loss, self._measurement.validation_loss
+        )
         self._num_steps += interval
         last_rate = float(np.ravel(rates)[-1])
         self._recorder.add(self._num_steps, last_rate, self._measurement)
@@ -277,6 +292,6 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
 
     def _reward_bounds(self, cap):
         low, high = self._reward_of(cap), self._reward_of(0.0)
-        if self.config.reward == "log_validation_loss_decrease":
+        if self.config.is_reward_a_decrease:
             return low - high, high - low
         return low, high

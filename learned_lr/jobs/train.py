@@ -46,7 +46,8 @@ def train(
         controllers, or a folder, relative to the root directory or to the working directory.
         Features, network, action and base schedule are then the controller's own, whatever
         the configuration says of them, its normaliser stays as it is, and a copy of it is
-        kept in the run directory. None for random weights.
+        kept in the run directory. It is evaluated as iteration 0, so that it is exported where
+        no update is better. None for random weights.
 
     Returns:
       The comparison as a Markdown table.
@@ -105,6 +106,7 @@ def train(
             table = job.compare(controller, compared, evaluation_seeds)
     num_episodes = num_iterations * episodes_per_iteration
     num_evaluations = -(-num_iterations // evaluation_interval)
+    num_evaluations += initial is not None
     num_runs = num_episodes + num_evaluations * num_evaluation_episodes
     run.finish(
         **controller.spec.provenance,

@@ -55,6 +55,7 @@ class TrainingRun:
         self._run, self._workers, self._task, self._seed = run, workers, task, seed
         self._environment_config = environment_config
         self._curves_interval = curves_interval
+        self._starts_from_a_controller = initial is not None
         # A worker loads the data: what is missing or wrong shows here, at once.
         ((_, cap),) = workers.map(collection.loss_cap, [(task,)])
         self._trainer = ppo.PPOTrainer(
@@ -79,6 +80,10 @@ class TrainingRun:
             table.keep(lambda row: int(row["iteration"]) <= done)
         total = num_iterations * episodes_per_iteration
         with _progress(total, "training", done * episodes_per_iteration) as bar:
+            if self._starts_from_a_controller and not done:
+                # What it starts from is a candidate, too.
+                self._evaluations.keep(lambda row: False)
+                self._evaluate(0, num_evaluation_episodes, bar)
             for iteration in range(done + 1, num_iterations + 1):
                 timing = self._run_iteration(iteration, episodes_per_iteration, bar)
                 last = iteration == num_iterations

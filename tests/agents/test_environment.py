@@ -70,6 +70,26 @@ def test_decreases_sum_to_the_final_loss(task):
     assert spec.minimum == -spec.maximum
 
 
+def test_decreases_of_the_best_sum_to_the_best_loss(task):
+    config = EnvironmentConfig(
+        reward="log_best_validation_loss_decrease",
+        max_scale=1000.0,
+        max_learning_rate=1000.0,
+    )
+    environment = LearningRateEnvironment(task, config, seed=7)
+    for actions in ([0.2, 0.1, 0.0, 1.0, 1.0, -1.0], [0.1] * 6):
+        steps = _play(environment, actions)
+        rewards = np.array([float(step.reward) for step in steps[1:]])
+        losses = environment.episode().column("validation_loss")
+        best = np.log(np.minimum.accumulate(losses))
+        np.testing.assert_allclose(rewards, -np.diff(best), atol=1e-6)
+        if actions[-1] < 0:  # A rate that hurts costs nothing, and earns nothing.
+            assert losses[-1] > losses.min()
+            assert rewards[-1] == 0
+    # The second episode starts anew.
+    assert rewards[0] > 0
+
+
 def test_configuration_of_a_controller(task, random_controller):
     config = EnvironmentConfig(
         ("validation_loss", "progress"),

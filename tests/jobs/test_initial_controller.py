@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import json
 import shutil
 
 import numpy as np
@@ -58,6 +60,33 @@ def test_what_is_trained_is_the_controller(tuned, start):
     assert 0 < moved.max() < 0.01
     copy = Controller.load(str(_path(tuned) / "initial_controller"))
     assert copy.spec == start.spec
+
+
+def _lines(path):
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def test_what_it_starts_from_is_a_candidate(tuned, start):
+    path = _path(tuned)
+    rows = list(csv.DictReader(_lines(path / "evaluations.csv")))
+    losses = {}
+    for row in rows:
+        losses.setdefault(int(row["iteration"]), []).append(
+            float(row["best_validation_loss"])
+        )
+    assert list(losses) == [0, 2, 4]
+    seeds = [[r["seed"] for r in rows if r["iteration"] == str(i)] for i in losses]
+    assert seeds[0] == seeds[1] == seeds[2]
+    best = min(losses, key=lambda iteration: np.mean(losses[iteration]))
+    controller = Controller.load(str(path / "controller"))
+    assert controller.spec.provenance["iteration"] == best
+    first = Controller.load(str(path / "controllers" / "iteration_000000"))
+    for name, value in start.weights.items():
+        if name != "action_deviation":
+            np.testing.assert_array_equal(first.weights[name], value)
+    document = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    num_runs = document["results"]["num_runs"]
+    assert num_runs == len(rows) + len(_lines(path / "episodes.csv")) - 1
 
 
 def test_a_run_that_is_stopped_goes_on_with_its_copy(
