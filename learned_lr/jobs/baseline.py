@@ -15,7 +15,7 @@ from learned_lr.execution import cache, configured, seeds
 from learned_lr.execution.csv_tables import CsvTable
 from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
-from learned_lr.jobs import schedule_descriptions, schedule_families
+from learned_lr.jobs import earlier_runs, schedule_descriptions, schedule_families
 from learned_lr.jobs.schedule_families import Schedules
 from learned_lr.report.tables import markdown_table
 from learned_lr.trainees import spend
@@ -38,6 +38,7 @@ def baseline(
     num_finalists: int = 3,
     num_finalist_seeds: int = 3,
     seed: int = 0,
+    earlier_run: str | None = None,
 ) -> str:
     """Runs every schedule, the best of them again, never looking at the test split, and chooses one.
 
@@ -55,6 +56,9 @@ def baseline(
       num_finalist_seeds: runs of each finalist, on the next seeds; the least mean of the
         best validation losses on these wins.
       seed: which seeds these are, in [0, 10000); never those of evaluations.
+      earlier_run: the run directory of another grid of the same task, under the root
+        directory, whose runs are taken over where schedule and seed are the same: a denser
+        grid runs what it adds. They count as this grid's all the same, which chooses by them.
 
     Returns:
       The best schedules as a Markdown table.
@@ -83,7 +87,7 @@ def baseline(
     )
     if run.is_finished:
         return run.finished_message(_SUMMARY)
-    runs = GridRuns(run, task, grid)
+    runs = GridRuns(run, task, grid, earlier_run)
     num_runs = len(grid) * num_seeds + num_finalists * num_finalist_seeds
     progress = tqdm.tqdm(total=num_runs, desc="grid", unit="run", mininterval=1)
     with Workers(workers_config) as workers, progress as bar:
@@ -112,6 +116,7 @@ def baseline(
         num_runs=num_runs,
         num_trainee_steps=num_runs * task.num_trainee_steps,
         num_gradient_samples=spend.of_runs(task, num_runs),
+        num_taken_over=runs.num_taken_over,
         num_diverged=runs.num_diverged(),
         cpu_sec=runs.cpu_sec(),
     )
@@ -119,11 +124,17 @@ def baseline(
 
 
 class GridRuns:
-    """The runs of a grid, and the rows of `grid.csv`: in the order of the grid, as they end in any."""
+    """The runs of a grid, and the rows of `grid.csv`: in the order of the grid, as they end in any.
 
-    def __init__(self, run: RunDirectory, task, grid: Schedules):
-        """Takes the run directory, the task and the schedules by name; runs nothing."""
+    Attributes:
+      num_taken_over: of its runs, those that an earlier grid had run.
+    """
+
+    def __init__(self, run: RunDirectory, task, grid: Schedules, earlier_run=None):
+        """Takes the run directory, the task, the schedules by name and an earlier grid's; runs nothing."""
         self._run, self._task, self._grid = run, task, grid
+        self._earlier_run = earlier_run
+        self.num_taken_over = 0
         self._descriptions = {
             name: schedule_descriptions.describe(schedule)
             for name, schedule in grid.items()
@@ -154,6 +165,13 @@ class GridRuns:
           bar: counts the runs and shows the least loss.
         """
         calls = [(n, seed) for n in schedule_names for seed in round_seeds]
+        names = [
+            f"{schedule_descriptions.fingerprint(self._grid[n])}_{seed}"
+            for n, seed in calls
+        ]
+        if self._earlier_run is not None:
+            taken = earlier_runs.take_over(self._run, self._earlier_run, names)
+            self.num_taken_over += len(taken)
         first = len(self._calls)
         self._calls += [(name, schedule_name) for schedule_name, _ in calls]
 
@@ -169,10 +187,7 @@ class GridRuns:
             workers,
             run_episode,
             [(self._task, self._grid[n], seed, False) for n, seed in calls],
-            [
-                f"{schedule_descriptions.fingerprint(self._grid[n])}_{seed}"
-                for n, seed in calls
-            ],
+            names,
             Episode,
             add,
         )

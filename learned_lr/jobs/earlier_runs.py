@@ -1,4 +1,4 @@
-"""Runs of an earlier evaluation, taken over by one that has more contenders."""
+"""Runs of an earlier evaluation or grid, taken over by one that has more schedules."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def take_over(run: RunDirectory, earlier: str, names: Collection[str]) -> set[st
 
     Args:
       run: the run directory, begun.
-      earlier: the run directory of another evaluation, relative to the root directory.
+      earlier: the run directory of another evaluation or grid, relative to the root directory.
       names: of the episodes that `run` needs.
 
     Returns:
@@ -36,7 +36,7 @@ def take_over(run: RunDirectory, earlier: str, names: Collection[str]) -> set[st
     files = [os.path.join(folder, name) for name in (CONFIG_FILE, RUN_FILE)]
     if not all(map(os.path.isfile, files)):
         raise RunDirectoryError(
-            f"Expected a run directory of evaluate at {folder}, found none there."
+            f"Expected the run directory of an earlier run at {folder}, found none there."
         )
     _check(run, folder)
     found = set()

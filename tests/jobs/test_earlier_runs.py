@@ -1,12 +1,12 @@
-"""An evaluation with one contender more takes the runs of the earlier one over, and ends as if it had run them."""
+"""An evaluation or a grid with more schedules takes an earlier one's runs over, and ends as if it had run them."""
 
 import csv
 import json
 
 import pytest
-from job_results import TASK, rows_of
+from job_results import GRID, TASK, rows_of
 
-from learned_lr.jobs import comparison
+from learned_lr.jobs import baseline, comparison
 from learned_lr.trainees.episode import run_episode
 
 CONFIG = (
@@ -106,5 +106,50 @@ def test_runs_of_another_version_are_not_taken(launch_job, first, capsys):
 
 def test_where_there_is_no_run_one_sentence_says_so(launch_job, tmp_path, capsys):
     assert launch_job("evaluate", tmp_path, EARLIER, config=WIDER) == 1
-    assert "Expected a run directory of evaluate at" in capsys.readouterr().err
+    assert "Expected the run directory of an earlier run at" in capsys.readouterr().err
     assert not _path(tmp_path).exists()
+
+
+DENSER = GRID.replace("learning_rates = (0.1,", "learning_rates = (0.1, 0.3,")
+GRID_FILES = ("grid.md", "best.json")
+
+
+def test_a_denser_grid_runs_what_it_adds(launch_job, tmp_path, monkeypatch):
+    assert DENSER != GRID
+    ran = []
+
+    def run(task, schedule, seed, test):
+        ran.append((schedule.name, seed))
+        return run_episode(task, schedule, seed, test)
+
+    monkeypatch.setattr(baseline, "run_episode", run)
+    assert launch_job("baseline", tmp_path / "first", config=GRID) == 0
+    before = list(ran)
+    earlier = "baseline.earlier_run = 'first/baseline/quadratic/toy'"
+    assert launch_job("baseline", tmp_path, earlier, config=DENSER) == 0
+    added = ran[len(before) :]
+    assert ("constant 0.3", 1_000_000_000) in added
+    assert not set(added) & set(before)
+    assert launch_job("baseline", tmp_path / "whole", config=DENSER) == 0
+    path, whole = (
+        root / "baseline" / "quadratic" / "toy"
+        for root in (tmp_path, tmp_path / "whole")
+    )
+    assert rows_of(path / "grid.csv") == rows_of(whole / "grid.csv")
+    for name in GRID_FILES:
+        assert (path / name).read_bytes() == (whole / name).read_bytes()
+    found, of_whole = (
+        json.loads((p / "run.json").read_text())["results"] for p in (path, whole)
+    )
+    # Its choice rests on all of them, whoever ran them.
+    assert found["num_runs"] == of_whole["num_runs"]
+    assert found["num_gradient_samples"] == of_whole["num_gradient_samples"]
+    assert found["num_taken_over"] == found["num_runs"] - len(added)
+    assert of_whole["num_taken_over"] == 0
+
+
+def test_a_grid_without_its_earlier_run_leaves_nothing(launch_job, tmp_path, capsys):
+    earlier = "baseline.earlier_run = 'first/baseline/quadratic/toy'"
+    assert launch_job("baseline", tmp_path, earlier, config=GRID) == 1
+    assert "the run directory of an earlier run at" in capsys.readouterr().err
+    assert not (tmp_path / "baseline").exists()
