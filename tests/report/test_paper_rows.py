@@ -3,104 +3,25 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import json
 import pathlib
 
 import pytest
-from hand_made_runs import EPISODE, write_table
+from hand_made_contenders import (
+    EVALUATE,
+    LOSSES,
+    SOURCES,
+    TASK,
+    make_evaluation,
+    make_run,
+    make_searches,
+)
 
 from learned_lr.control import pretrained
 from learned_lr.report import assembly, contenders, paper_rows, statistics
 from learned_lr.trainees import families, spend, tasks
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TASK = "fashion_mnist_lenet5"
-EVALUATE = """
-evaluate.families = \\
-    [@best_of_grid,
-     @cosine/best_of_grid,
-     @source/best_of_grid,
-     @constant_rate,
-     @controller,
-     @tuned/controller,
-     @paper/controller,
-     @transfer/controller]
-best_of_grid.label = 'best of grid'
-best_of_grid.run = 'baseline/fashion_mnist_lenet5/grid'
-cosine/best_of_grid.label = 'best cosine'
-cosine/best_of_grid.run = 'baseline/fashion_mnist_lenet5/cosines'
-source/best_of_grid.label = 'best of source'
-source/best_of_grid.run = 'baseline/cifar10_lenet5/grid'
-controller.label = 'default'
-controller.path = 'default'
-tuned/controller.label = 'tuned'
-tuned/controller.path = 'train/fashion_mnist_lenet5/tuned/controller'
-paper/controller.label = 'recipe'
-paper/controller.path = 'train/fashion_mnist_lenet5/paper/controller'
-transfer/controller.label = 'transfer'
-transfer/controller.path = 'train/cifar10_lenet5/tuned/controller/'
-"""
-LOSSES = {
-    "best of grid: step decay 0.01, 50, 0.9": ("step_decay", [0.5, 0.75, 0.625]),
-    "best cosine: cosine 0.01": ("cosine", [0.5, 0.625, 0.5]),
-    "best of source: step decay 0.1, 10, 0.9": ("step_decay", [1.0, 1.0, 1.25]),
-    "constant 0.1": ("constant", [1.0, 1.25, 1.5]),
-    "default": ("learned", [0.5, 0.5, 0.75]),
-    "tuned": ("learned", [0.25, 0.375, 0.375]),
-    "recipe": ("learned", [0.75, 0.875, 1.0]),
-    "transfer": ("learned", [0.75, 0.75, 1.0]),
-}
-SOURCES = {"default": ["a", "b"], "transfer": ["cifar10_lenet5"]}
-
-
-def _make(path, config, **results):
-    path.mkdir(parents=True)
-    (path / "operative_config.gin").write_text(config)
-    record = {"status": "finished", "results": results}
-    (path / "run.json").write_text(json.dumps(record))
-    return path
-
-
-def _make_evaluation(
-    root_dir, config=EVALUATE, reference=None, folder="run", **results
-):
-    results = {"dataset": "fashion_mnist", "model": "lenet5", "task": TASK, **results}
-    path = _make(root_dir / "evaluate" / results["task"] / folder, config, **results)
-    runs, rows, schedules = [], [], {}
-    reference = reference or next(iter(LOSSES))
-    for name, (kind, losses) in LOSSES.items():
-        schedules[name] = {"kind": kind}
-        if kind == "learned":
-            source_tasks = SOURCES.get(name, [TASK])
-            schedules[name]["controller"] = {"source_tasks": source_tasks}
-        for seed, loss in enumerate(losses):
-            runs.append({"schedule": name, "kind": kind, "seed": seed, **EPISODE})
-            runs[-1].update(test_loss=loss, test_accuracy=1 - loss / 2)
-        difference = statistics.compare(losses, LOSSES[reference][1])
-        rows.append({"metric": "test_loss", "schedule": name, "reference": reference})
-        rows[-1].update(num_runs=3, **dataclasses.asdict(difference), star="")
-    for row, p_value in zip(rows, statistics.holm([r["p_paired"] for r in rows])):
-        row["p_paired_holm"] = p_value
-    write_table(path / "evaluation.csv", runs)
-    write_table(path / "statistics.csv", rows)
-    (path / "schedules.json").write_text(json.dumps(schedules))
-
-
-def _make_searches(root_dir):
-    baseline, train = root_dir / "baseline", root_dir / "train"
-    grid = "baseline.families = [@step_decay]\n"
-    _make(baseline / TASK / "grid", grid, num_runs=57, num_gradient_samples=80e6)
-    cosines = "baseline.families = [@cosine]\n"
-    _make(baseline / TASK / "cosines", cosines, num_runs=57, num_gradient_samples=76e6)
-    _make(
-        baseline / "cifar10_lenet5" / "grid", grid, num_runs=57, task="cifar10_lenet5"
-    )
-    tuned = "train.initial_controller = 'default'\n"
-    _make(train / TASK / "tuned", tuned, num_runs=20, num_gradient_samples=20e6)
-    recipe = "environment.transform = 'raw'\nenvironment.reward = 'validation_loss'\n"
-    _make(train / TASK / "paper", recipe, num_runs=52, num_gradient_samples=None)
-    _make(train / "cifar10_lenet5" / "tuned", tuned, num_runs=20)
 
 
 def _rows(root_dir):
@@ -124,8 +45,8 @@ def _rows(root_dir):
 @pytest.fixture
 def everything(tmp_path):
     """The table of a root directory with all contenders of one task."""
-    _make_evaluation(tmp_path)
-    _make_searches(tmp_path)
+    make_evaluation(tmp_path)
+    make_searches(tmp_path)
     return _rows(tmp_path)
 
 
@@ -179,7 +100,7 @@ def test_figures_are_paired_with_the_grids_winner(everything):
 
 
 def test_against_another_schedule_no_difference_is_shown(tmp_path):
-    _make_evaluation(tmp_path, reference="constant 0.1")
+    make_evaluation(tmp_path, reference="constant 0.1")
     _, shown = _rows(tmp_path)
     cells = shown["fashion_mnist", "lenet5", "best cosine of a search"]
     assert cells[2:5] == ["0.5417 ± 0.0722", "–", "–"]
@@ -187,8 +108,8 @@ def test_against_another_schedule_no_difference_is_shown(tmp_path):
 
 def test_what_is_not_run_is_named(tmp_path):
     config = EVALUATE.replace("     @tuned/controller,\n", "")
-    _make_evaluation(tmp_path, config.replace("     @cosine/best_of_grid,\n", ""))
-    _make_searches(tmp_path)
+    make_evaluation(tmp_path, config.replace("     @cosine/best_of_grid,\n", ""))
+    make_searches(tmp_path)
     _, shown = _rows(tmp_path)
     missing = {key for key, cells in shown.items() if cells[1] == "not run"}
     roles = ("best cosine of a search", "fine-tuned from the default")
@@ -200,7 +121,7 @@ def test_what_is_not_run_is_named(tmp_path):
 
 
 def test_searches_that_are_not_there_leave_the_spend_open(tmp_path):
-    _make_evaluation(tmp_path)
+    make_evaluation(tmp_path)
     values, shown = _rows(tmp_path)
     for role in ("winner of the grid", "a controller"):
         row = values["fashion_mnist", "lenet5", role]
@@ -210,8 +131,8 @@ def test_searches_that_are_not_there_leave_the_spend_open(tmp_path):
 
 def test_a_controller_of_unknown_training_is_not_free(tmp_path):
     path = "train/fashion_mnist_lenet5/tuned/controller"
-    _make_evaluation(tmp_path, EVALUATE.replace(path, "elsewhere/controller"))
-    _make_searches(tmp_path)
+    make_evaluation(tmp_path, EVALUATE.replace(path, "elsewhere/controller"))
+    make_searches(tmp_path)
     values, _ = _rows(tmp_path)
     row = values["fashion_mnist", "lenet5", "a controller"]
     assert (row["schedule"], row["gradient_samples"]) == ("tuned", "")
@@ -225,10 +146,10 @@ def test_a_controller_of_unknown_training_is_not_free(tmp_path):
     ],
 )
 def test_other_searches_are_no_grid_of_the_papers(tmp_path, families, roles):
-    _make_evaluation(tmp_path)
+    make_evaluation(tmp_path)
     for name in ("grid", "cosines"):
         config = f"baseline.families = [{families}]\n"
-        _make(tmp_path / "baseline" / TASK / name, config, num_runs=48)
+        make_run(tmp_path / "baseline" / TASK / name, config, num_runs=48)
     values, shown = _rows(tmp_path)
     own = [key[2] for key in values if key[1] == "lenet5"]
     assert set(roles) <= set(own)
@@ -236,13 +157,13 @@ def test_other_searches_are_no_grid_of_the_papers(tmp_path, families, roles):
 
 
 def test_what_two_evaluations_have_is_shown_once(tmp_path):
-    _make_evaluation(tmp_path)
+    make_evaluation(tmp_path)
     first = (
         "evaluate.families = [@best_of_grid, @controller]\n"
         + EVALUATE.partition("]")[2]
     )
-    _make_evaluation(tmp_path, first, folder="a_first")
-    _make_searches(tmp_path)
+    make_evaluation(tmp_path, first, folder="a_first")
+    make_searches(tmp_path)
     values, _ = _rows(tmp_path)
     roles = [key[2] for key in values if key[1] == "lenet5"]
     assert len(roles) == 7
@@ -251,8 +172,8 @@ def test_what_two_evaluations_have_is_shown_once(tmp_path):
 
 
 def test_a_denser_grid_is_another(tmp_path):
-    _make_evaluation(tmp_path)
-    _make_searches(tmp_path)
+    make_evaluation(tmp_path)
+    make_searches(tmp_path)
     path = tmp_path / "baseline" / TASK / "grid" / "operative_config.gin"
     paper = "step_decay.initial_learning_rates = (0.0001, 0.001, 0.01, 0.1)\n"
     for rates, role in (
@@ -268,7 +189,7 @@ def test_a_denser_grid_is_another(tmp_path):
 def test_the_default_is_known_by_its_names(tmp_path):
     assert {"default", pretrained.DEFAULT} == set(contenders.DEFAULTS)
     config = EVALUATE.replace("'default'\ntuned/", "'cifar10_relative'\ntuned/")
-    _make_evaluation(tmp_path, config)
+    make_evaluation(tmp_path, config)
     values, _ = _rows(tmp_path)
     role = "the package's cifar10_relative, never trained here"
     assert values["fashion_mnist", "lenet5", role]["gradient_samples"] == "0.0"
@@ -279,7 +200,7 @@ def test_one_of_the_package_that_was_trained_on_the_task_is_not_free(
 ):
     config = EVALUATE.replace("'default'\ntuned/", "'fashion_mnist_lenet5'\ntuned/")
     monkeypatch.setitem(SOURCES, "default", [TASK])
-    _make_evaluation(tmp_path, config)
+    make_evaluation(tmp_path, config)
     values, shown = _rows(tmp_path)
     key = (
         "fashion_mnist",
@@ -290,13 +211,13 @@ def test_one_of_the_package_that_was_trained_on_the_task_is_not_free(
 
 
 def test_the_differences_of_a_second_evaluation_are_from_the_same_winner(tmp_path):
-    _make_evaluation(tmp_path)
+    make_evaluation(tmp_path)
     second = "evaluate.families = [@best_of_grid, @other/controller]\n"
     second += "other/controller.label = 'transfer'\n"
     second += "other/controller.path = 'many_tasks'\n"
     second += EVALUATE.partition("]")[2]
-    _make_evaluation(tmp_path, second, folder="second")
-    _make_searches(tmp_path)
+    make_evaluation(tmp_path, second, folder="second")
+    make_searches(tmp_path)
     values, _ = _rows(tmp_path)
     role = "the package's many_tasks, never trained here"
     row = values["fashion_mnist", "lenet5", role]
@@ -309,11 +230,11 @@ def test_of_several_controllers_each_has_its_spend(tmp_path):
     config = config.replace("tuned/controller.label", "tuned/controllers.label")
     paths = [f"train/fashion_mnist_lenet5/{n}/controller" for n in ("tuned", "second")]
     config += f"tuned/controllers.paths = {tuple(paths)}\n"
-    _make_evaluation(tmp_path, config)
-    _make_searches(tmp_path)
+    make_evaluation(tmp_path, config)
+    make_searches(tmp_path)
     second = "train.initial_controller = 'default'\n"
     path = tmp_path / "train" / TASK / "second"
-    _make(path, second, num_runs=30, num_gradient_samples=30e6)
+    make_run(path, second, num_runs=30, num_gradient_samples=30e6)
     values, shown = _rows(tmp_path)
     key = "fashion_mnist", "lenet5", "fine-tuned from the default"
     assert float(values[key]["gradient_samples"]) == 25e6
@@ -321,7 +242,7 @@ def test_of_several_controllers_each_has_its_spend(tmp_path):
 
 
 def test_an_unfinished_evaluation_is_known_by_its_task(tmp_path):
-    _make_evaluation(tmp_path)
+    make_evaluation(tmp_path)
     path = tmp_path / "evaluate" / TASK / "run" / "run.json"
     path.write_text(json.dumps({"status": "running"}))
     values, _ = _rows(tmp_path)
@@ -343,7 +264,7 @@ def test_the_papers_rows_have_its_figures_and_its_spend(everything):
 def test_a_thin_network_is_no_row_of_the_papers(tmp_path):
     task = "fashion_mnist_resnet18_thin"
     config = EVALUATE.replace(TASK, task) + "task.precision = 'mixed_bfloat16'\n"
-    _make_evaluation(tmp_path, config, task=task, model="resnet18")
+    make_evaluation(tmp_path, config, task=task, model="resnet18")
     values, _ = _rows(tmp_path)
     network = "resnet18_thin, precision = 'mixed_bfloat16'"
     assert ("fashion_mnist", network, "winner of the grid") in values
@@ -352,7 +273,7 @@ def test_a_thin_network_is_no_row_of_the_papers(tmp_path):
 
 def test_evaluations_without_a_grid_have_no_row(tmp_path):
     config = "evaluate.families = [@controller]\ncontroller.label = 'default'\n"
-    _make_evaluation(tmp_path, config)
+    make_evaluation(tmp_path, config)
     values, _ = _rows(tmp_path)
     assert not [key for key in values if key[1] == "lenet5"]
 
@@ -382,44 +303,3 @@ def test_what_the_default_cost_is_that_of_its_runs():
     num_seeds = len(list(imitation.glob("seed_*")))
     total += num_seeds * 4 * (samples["training"] + 3 * samples["selection"])
     assert paper_rows.DEFAULT_SAMPLES == round(total)
-
-
-def _table(root_dir, number):
-    """The lines of Table 1 or 2 with our rows, as cells, and the note below it."""
-    assembly.report(str(root_dir))
-    text = (root_dir / "report" / "report.md").read_text(encoding="utf-8")
-    text = text.replace("\\", "").replace("**", "")
-    table = text.partition(f"Table {number}. ")[2].partition("(arXiv")
-    rows = [[c.strip() for c in line.split("|")[1:-1]] for line in table[0].split("\n")]
-    ours = [cells for cells in rows if cells and cells[2] not in ("paper", "ours")]
-    return ours[2:], table[2].partition("\n")[0]
-
-
-def test_tables_1_and_2_say_what_the_baseline_is(tmp_path):
-    _make_evaluation(
-        tmp_path, EVALUATE + "task.batch_size = 128\n", reference="constant 0.1"
-    )
-    network, baseline = "lenet5, batch_size = 128", "constant 0.1"
-    ours, note = _table(tmp_path, 1)
-    first = ["fashion_mnist", network, "tuned", baseline, "3"]
-    assert ours[0][:7] == [*first, "1.2500 ± 0.2500", "0.3333 ± 0.0722"]
-    assert note == ":1909.09712)."
-    moved, _ = _table(tmp_path, 2)
-    assert [cells[1:4] for cells in moved] == [
-        [network, "default", baseline],
-        [network, "transfer", baseline],
-    ]
-
-
-def test_table_1_says_that_pooled_controllers_have_no_star(tmp_path):
-    _make_evaluation(tmp_path)
-    path = tmp_path / "evaluate" / TASK / "run"
-    schedules = json.loads((path / "schedules.json").read_text())
-    for name in ("tuned", "recipe"):
-        schedules[name]["pool"] = "pooled"
-    (path / "schedules.json").write_text(json.dumps(schedules))
-    ours, note = _table(tmp_path, 1)
-    assert [cells[2] for cells in ours] == ["pooled"] and ours[0][4] == "6"
-    assert note.endswith(
-        "no such test, and the deviation is that of one of them over seeds."
-    )
