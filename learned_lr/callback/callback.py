@@ -279,7 +279,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
             num_updates,
         )
         loop = self._run.loop
-        loop.set_length(num_steps, self.control_interval)
+        loop.set_length(num_steps, self.control_interval, self._run.step)
         inside = measurements.look_inside(self.controller.spec.observation.features)
         sample, training, log = held_out_sample.draw(
             self.model,

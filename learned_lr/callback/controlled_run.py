@@ -74,13 +74,10 @@ class ControlledRun:
         Raises:
           ValueError: before the first decision.
         """
-        loop, table = self.loop, self.loop.schedule
-        if loop.controller.spec.base_schedule is None:
-            return table
+        loop = self.loop
+        due = (loop.training_step or 0) + loop.control_interval
         # A decision waits for the end of an execution, which may be long after it was due.
-        late = range(len(table.steps), self.step)
-        rates = (*table.learning_rates, *map(loop.rate_at, late))
-        return RateTable((*table.steps, *late), rates)
+        return loop.schedule_until(max(self.step, min(due, loop.num_training_steps)))
 
     def rates_in_words(self) -> str:
         """Returns what the learning rates were so far, briefly."""

@@ -37,6 +37,9 @@ class LearningRateScaling:
                 f"{self.min_learning_rate!r} and {self.max_learning_rate!r}."
             )
         check_positive("min_learning_rate", self.min_learning_rate)
+        # A float32 of numpy's would make rates of its kind, which no state keeps.
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, float(getattr(self, field.name)))
 
     def next_learning_rate(self, learning_rate: float, action: float) -> float:
         """Returns the learning rate of the next interval.

@@ -102,6 +102,13 @@ def rate_at(
     return level if base is None else level * base.multiplier(step, num_steps)
 
 
+def part_of_largest(base: BaseSchedule | None, step: int, num_steps: int) -> float:
+    """Returns a step's multiplier over the largest from it on, in (0, 1]; 1 without a base schedule."""
+    if base is None:
+        return 1.0
+    return base.multiplier(step, num_steps) / base.largest_from(step, num_steps)
+
+
 def rates_from(
     base: BaseSchedule | None, level: float, step: int, interval: int, num_steps: int
 ) -> float | np.ndarray:
@@ -124,15 +131,16 @@ def rates_from(
 
 
 def rate_table(
-    base: BaseSchedule | None, rows: Sequence[tuple[int, float, int]], interval: int
+    base: BaseSchedule | None, rows: Sequence[tuple[int, float, int]], end: int
 ) -> RateTable:
     """Returns the rates of a run as a table: an entry a decision, or one a step where there is a base schedule.
 
     Args:
       base: the base schedule; None for none.
-      rows: at least one (training step, level, training steps of the run) a decision; of two with one step, the later
-        counts. What came before the first, where a run starts in its middle, has its level, too.
-      interval: int > 0, training steps that the last level holds for.
+      rows: at least one (training step, level, training steps of the run) a decision, and one where the length changes;
+        of two with one step, the later counts. What came before the first, where a run starts in its middle, has its
+        level, too.
+      end: int > 0, the number of steps in a table that has an entry a step; more if the last row begins later.
     """
     rows = [(0, *rows[0][1:]), *rows[1:]]
     if base is None:
@@ -140,9 +148,8 @@ def rate_table(
     else:
         rates = {}
         ends = [step for step, _, _ in rows[1:]]
-        last, _, num_steps = rows[-1]
-        ends.append(max(min(last + interval, num_steps), last + 1))
-        for (start, level, num_steps), end in zip(rows, ends):
-            for step in range(start, end):
+        ends.append(max(end, rows[-1][0] + 1))
+        for (start, level, num_steps), stop in zip(rows, ends):
+            for step in range(start, stop):
                 rates[step] = rate_at(base, level, step, num_steps)
     return RateTable(tuple(rates), tuple(rates.values()))

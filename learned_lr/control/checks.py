@@ -6,6 +6,7 @@ May import numpy; must not know what a number or an array stands for.
 from __future__ import annotations
 
 import numbers
+import operator
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,21 @@ def check_count(name: str, value: Any, minimum: int) -> None:
     is_int = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not is_int or not minimum <= value <= MAX_COUNT:
         raise ValueError(f"Expected {name} to be an int >= {minimum}, found {value!r}.")
+
+
+def as_count(name: str, value: Any, minimum: int) -> int:
+    """Returns an int in [minimum, 2^31) as Python's; an integer tensor without dimensions is one, too.
+
+    Raises:
+      ValueError: if it is something else.
+    """
+    is_bool = isinstance(value, (bool, np.bool_))
+    try:
+        count = value if is_bool else operator.index(value)
+    except TypeError:
+        count = value
+    check_count(name, count, minimum)
+    return count
 
 
 def check_number(name: str, value: Any) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from learned_lr.control import base_schedules, loop_state, rate_bounds
 from learned_lr.control.checks import check_count
 from learned_lr.control.controller import Controller
+from learned_lr.control.levels import Levels
 from learned_lr.control.loss_logarithms import NoLogarithm, check_finite
 from learned_lr.control.measurements import Measurement, MeasurementBuilder
 from learned_lr.control.observations import ObservationBuilder
@@ -20,10 +21,6 @@ from learned_lr.control.weight_path import WeightSample
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-# A brake cuts the rate to this fraction, with this fraction of it as the new upper bound.
-_BRAKE_FACTOR = 0.1
-_BRAKE_CEILING = 0.2
 
 
 class ControlLoop:
@@ -84,55 +81,63 @@ class ControlLoop:
         """
         if isinstance(controller, (str, bytes, os.PathLike)):
             controller = Controller.load(controller)
-        check_count("num_training_steps", num_training_steps, 1)
         check_count("num_normalizer_decisions", num_normalizer_decisions, 0)
         spec = controller.spec
-        self.controller = controller
+        self.controller = self._own = controller
         self.scaling = rate_bounds.bounded(
             spec.scaling, min_learning_rate, max_learning_rate
         )
-        rate = initial_learning_rate
-        if rate is None:
-            # The controller's own start gives way to the user's bounds; a start the user named must fit them.
-            low, high = self.scaling.min_learning_rate, self.scaling.max_learning_rate
-            rate = min(max(spec.first_level(is_sgd), low), high)
-        rate_bounds.check_rate("initial_learning_rate", rate, self.scaling)
-        self.initial_learning_rate = self.level = float(rate)
+        own = spec.first_level(is_sgd)
+        level = rate_bounds.first_level(initial_learning_rate, own, self.scaling)
+        self.initial_learning_rate = self.level = level
         self._max_level = self.scaling.max_learning_rate
         self._num_brakes = 0
         self._no_logarithm = NoLogarithm(spec.base_schedule is not None)
+        self._levels = Levels()
         self.set_length(num_training_steps, control_interval)
         self.training_step: int | None = None
+        self._is_started = False
         self._measurements = MeasurementBuilder(spec.observation.features)
         self._builder = ObservationBuilder(spec.observation)
         self._state = controller.initial_state()
         self._num_normalizer_decisions = num_normalizer_decisions
         self._observations: list[np.ndarray] = []
-        self._rows: list[tuple[int, float, int]] = []  # Step, level, length.
 
     def set_length(
-        self, num_training_steps: int, control_interval: int | None = None
+        self,
+        num_training_steps: int,
+        control_interval: int | None = None,
+        training_step: int | None = None,
     ) -> None:
-        """Changes the length of the run, and with it the interval unless one is given."""
+        """Changes the length of the run, and with it the interval unless one is given.
+
+        Args:
+          num_training_steps: int > 0, minibatch updates of the whole run, with those that are done.
+          control_interval: int > 0, updates between two decisions; None as for a new run.
+          training_step: int, updates done; from there on `schedule` has the new length. None for the latest decision's.
+        """
         spec = self.controller.spec
-        self.num_training_steps = num_training_steps
+        check_count("num_training_steps", num_training_steps, 1)
         if control_interval is None:
             fraction = spec.trainee_steps_per_action / spec.num_trainee_steps
             control_interval = max(1, round(num_training_steps * fraction))
         check_count("control_interval", control_interval, 1)
+        self._levels.change_length(training_step, self.level, num_training_steps)
+        self.num_training_steps = num_training_steps
         self.control_interval = control_interval
 
     @property
     def schedule(self) -> RateTable:
-        """The rates so far, by the step each began with.
+        """The rates by the step each begins with; those of steps to come as if no decision followed.
 
         Raises:
           ValueError: before the first decision.
         """
-        if not self._rows:
-            raise ValueError("Expected a decision before schedule, found none.")
-        base = self.controller.spec.base_schedule
-        return base_schedules.rate_table(base, self._rows, self.control_interval)
+        return self.schedule_until(self.num_training_steps)
+
+    def schedule_until(self, training_step: int) -> RateTable:
+        """Returns `schedule` without what comes after so many updates, and after the latest decision."""
+        return self._levels.table(self.controller.spec.base_schedule, training_step)
 
     @property
     def learning_rate(self) -> float:
@@ -178,12 +183,11 @@ class ControlLoop:
           The learning rate of the next step, a Python float.
 
         Raises:
-          ValueError: if a loss is not finite, or a feature that the controller needs is
-            missing.
+          ValueError: if a loss is not finite, a feature's input is missing, or the step is before that of the call before.
         """
-        if training_step is None:
-            last = self.training_step
-            training_step = 0 if last is None else last + self.control_interval
+        last = self.training_step
+        due = 0 if last is None else last + self.control_interval
+        training_step = self._levels.checked(training_step, due)
         check_finite(train_loss, validation_loss, training_step)
         measurement = self._measurements.build(
             train_loss, validation_loss, predictions, final_kernel, weights
@@ -197,18 +201,18 @@ class ControlLoop:
           measurement: the latest measurement.
           training_step: int >= 0, updates done when it was taken.
         """
-        spec = self.controller.spec
-        is_first = self.training_step is None
+        training_step = self._levels.checked(training_step)
+        is_first = not self._is_started
         if is_first:
-            self._builder.start(measurement, self.level)
-        self.training_step = training_step
-        if not is_first or spec.act_before_first_interval:
+            self._builder.start(measurement, self.initial_learning_rate)
+        self._is_started, self.training_step = True, training_step
+        if not is_first or self.controller.spec.act_before_first_interval:
             action = self._action(measurement, training_step)
             self.level = self.scaling.next_learning_rate(self.level, action)
             self.scaling = rate_bounds.lifted(
                 self.scaling, self._max_level, self._num_brakes
             )
-        self._rows.append((training_step, self.level, self.num_training_steps))
+        self._levels.add(training_step, self.level, self.num_training_steps)
         return self.learning_rate
 
     def _action(self, measurement: Measurement, step: int) -> float:
@@ -232,47 +236,45 @@ class ControlLoop:
         Args:
           training_step: int, updates done; None for the step of the latest decision.
         """
-        step = self.training_step if training_step is None else training_step
-        self.training_step = step = step or 0
-        low, length = self.scaling.min_learning_rate, self.num_training_steps
-        ceiling, base = self.level * _BRAKE_CEILING, self.controller.spec.base_schedule
-        if base is not None:  # Warm-up goes on to raise the rate.
-            ceiling *= base.multiplier(step, length) / base.largest_from(step, length)
-        cut = max(self.level * _BRAKE_FACTOR, low)
-        ceiling = max(ceiling, cut)
-        self.scaling = dataclasses.replace(self.scaling, max_learning_rate=ceiling)
+        self.training_step = step = self._levels.checked(training_step)
+        base, length = self.controller.spec.base_schedule, self.num_training_steps
+        # Warm-up goes on to raise the rate.
+        part = base_schedules.part_of_largest(base, step, length)
+        self.scaling, self.level = rate_bounds.braked(self.scaling, self.level, part)
         self._num_brakes += 1
-        self.level = cut
-        self._rows.append((step, self.level, length))
+        self._levels.add(step, self.level, length)
         return self.learning_rate
 
     def state(self) -> dict[str, np.ndarray]:
         """Returns everything that a run in progress consists of, as arrays by name."""
-        weights, moments = self.controller.weights, ("mean", "variance")
         state = {
             "training_step": -1 if self.training_step is None else self.training_step,
             "initial_learning_rate": self.initial_learning_rate,
             "level": self.level,
             "max_learning_rate": self.scaling.max_learning_rate,
             "num_brakes": self._num_brakes,
-            "rows": np.reshape(np.array(self._rows, np.float64), (-1, 3)),
+            "rows": self._levels.state(),
             "lstm_state": np.array(self._state, np.float32),
             "measurements": self._builder.state(),
             "observations": np.array(self._observations, np.float32),
-            "normalizer": np.stack([weights[f"normalizer_{n}"] for n in moments]),
+            "normalizer": self.controller.normalizer,
             "previous_predictions": self._measurements.previous_predictions,
             "weight_path": self._builder.path and self._builder.path.state(),
         }
         return {n: np.asarray(value) for n, value in state.items() if value is not None}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Goes on from what `state` returned, in a loop made with the same arguments.
+        """Goes on from what `state` returned, in a loop made with the same arguments and of the same length.
+
+        Args:
+          state: arrays or tensors by name.
 
         Raises:
           ValueError: if it is no such state, with what was expected and found; nothing is
             changed then.
         """
-        loop_state.check(state, self.controller.spec, self._num_normalizer_decisions)
+        state = {name: np.asarray(value) for name, value in state.items()}
+        loop_state.check(state, self._own, self._num_normalizer_decisions)
         high = float(state["max_learning_rate"])
         self.scaling = dataclasses.replace(self.scaling, max_learning_rate=high)
         step = int(state["training_step"])
@@ -280,14 +282,13 @@ class ControlLoop:
         self.initial_learning_rate = float(state["initial_learning_rate"])
         self.level = float(state["level"])
         self._num_brakes = int(state["num_brakes"])
-        self._rows = [
-            (int(step), float(level), int(n)) for step, level, n in state["rows"]
-        ]
-        self._state = tuple(state["lstm_state"])
+        self._levels.restore(state["rows"])
+        self._state = tuple(state["lstm_state"].astype(np.float32))
         measurements, path = state["measurements"], state.get("weight_path")
         self._builder.restore(measurements, self.initial_learning_rate, path)
-        self._observations = list(state["observations"])
-        self.controller = self.controller.with_normalizer(*state["normalizer"])
+        self._is_started = bool(measurements.size)
+        self._observations = list(state["observations"].astype(np.float32))
+        self.controller = self._own.with_normalizer(*state["normalizer"])
         self._measurements.restore(state.get("previous_predictions"))
 
     def _adapt_normalizer(self, observation: np.ndarray) -> None:
@@ -295,6 +296,5 @@ class ControlLoop:
             return
         self._observations.append(observation)
         if len(self._observations) == self._num_normalizer_decisions:
-            self.controller = self.controller.with_normalizer(
-                np.mean(self._observations, axis=0), np.var(self._observations, axis=0)
-            )
+            own, seen = self.controller, np.array(self._observations)
+            self.controller = own.with_normalizer(seen.mean(axis=0), seen.var(axis=0))

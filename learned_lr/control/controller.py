@@ -65,6 +65,12 @@ class Controller:
         """The standard deviation of the action in training, in action units."""
         return float(self.weights["action_deviation"][0])
 
+    @property
+    def normalizer(self) -> np.ndarray:
+        """The mean and the variance that observations are normalised with, float32 `[2, num_features]`."""
+        names = ("mean", "variance")
+        return np.stack([self.weights[f"normalizer_{name}"] for name in names])
+
     def initial_state(self) -> tuple[np.ndarray, ...]:
         """Returns the state at the start of an episode: () for an MLP, (hidden, cell) of zeros for an LSTM."""
         if self.spec.network == "mlp":
@@ -92,9 +98,7 @@ class Controller:
 
     def normalized(self, observations: np.ndarray) -> np.ndarray:
         """Returns what the network is given of observations, float32 `[..., num_features]`: normalised and clipped."""
-        mean, variance = (
-            self.weights[f"normalizer_{name}"] for name in ("mean", "variance")
-        )
+        mean, variance = self.normalizer
         normalized = (observations - mean) / np.sqrt(variance + _VARIANCE_EPSILON)
         return np.clip(normalized, -_NORMALIZED_CLIP, _NORMALIZED_CLIP)
 

@@ -15,7 +15,7 @@ from learned_lr.control.checks import (
     check_count,
     check_positive,
 )
-from learned_lr.control.controller_spec import ControllerSpec
+from learned_lr.control.controller import Controller
 from learned_lr.control.measurements import NUM_NUMBERS, Measurement, look_at_weights
 
 _NAMES = {
@@ -41,13 +41,15 @@ _LOSSES = tuple(
 
 
 def check(
-    state: Mapping[str, np.ndarray], spec: ControllerSpec, num_normalizer_decisions: int
+    state: Mapping[str, np.ndarray],
+    controller: Controller,
+    num_normalizer_decisions: int,
 ) -> None:
     """Refuses what isn't the state of a loop with this controller.
 
     Args:
       state: arrays by name, as `ControlLoop.state` returns them.
-      spec: the controller's.
+      controller: the loop's, as it was before a normaliser of the run.
       num_normalizer_decisions: int, the loop's.
 
     Raises:
@@ -57,6 +59,7 @@ def check(
         raise ValueError(
             f"Expected the state's arrays {sorted(_NAMES)}, found {sorted(state)}."
         )
+    spec = controller.spec
     num_features = len(spec.observation.features)
     is_lstm = spec.network == "lstm"
     for name, minimum in (("training_step", -1), ("num_brakes", 0)):
@@ -88,6 +91,8 @@ def check(
     if "weight_path" in state and state["weight_path"].size:
         check_array("weight_path", state["weight_path"], (3, None))
     _check_relations(state, num_normalizer_decisions)
+    if len(state["observations"]) < max(num_normalizer_decisions, 1):
+        _check_normalizer(state["normalizer"], controller)
 
 
 def _check_relations(
@@ -96,10 +101,10 @@ def _check_relations(
     """What one array says of another."""
     step, rows = int(state["training_step"]), state["rows"]
     steps, levels, lengths = rows.T
-    last = int(steps[-1]) if len(rows) else -1
-    if step != last:
+    known = steps.tolist() or [-1]
+    if step not in known:  # After the latest decision, a row where the length changes.
         raise ValueError(
-            f"Expected training_step = {last}, of the last row, found {step}."
+            f"Expected training_step = {known[-1]:.0f}, of the last row, or of one before, found {step}."
         )
     counts = np.concatenate([steps, lengths])
     if np.any(counts != np.floor(counts)) or np.any(counts > MAX_COUNT):
@@ -123,8 +128,19 @@ def _check_relations(
             f"{len(state['observations'])}."
         )
     measurements = state["measurements"]
-    num_values = 2 * NUM_NUMBERS + 1 if len(rows) else 0
+    # A brake may come before the first decision.
+    is_started = len(rows) and (measurements.size or not state["num_brakes"])
+    num_values = 2 * NUM_NUMBERS + 1 if is_started else 0
     check_array("measurements", measurements, (num_values,), is_finite=False)
     if num_values:
         losses = measurements[list(_LOSSES)]
         check_array("the losses in measurements", losses, losses.shape)
+
+
+def _check_normalizer(normalizer: np.ndarray, controller: Controller) -> None:
+    """A state of another controller has arrays of the same shapes, too."""
+    if not np.array_equal(normalizer.astype(np.float32), controller.normalizer):
+        raise ValueError(
+            "Expected the normalizer of this loop's controller, found another: the state is of a run with "
+            "another controller, so make the loop with that one."
+        )

@@ -88,7 +88,10 @@ class MeasurementBuilder:
         the file was damaged, their first change counts as 0, as at the start of a run, and a
         warning says so: hours of training are worth more than one feature of one decision.
         """
-        self.previous_predictions = previous_predictions
+        previous = previous_predictions
+        if previous is not None:
+            previous = np.asarray(previous, np.float32)
+        self.previous_predictions = previous
         self._is_restored = True
 
     def build(

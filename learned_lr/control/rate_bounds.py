@@ -6,6 +6,9 @@ import dataclasses
 
 from learned_lr.control.actions import LearningRateScaling
 
+# A brake cuts the level to this fraction, with this fraction of what exploded as the new upper bound.
+_BRAKE_FACTOR = 0.1
+_BRAKE_CEILING = 0.2
 # How much the upper bound that a brake left grows in n decisions after the n-th brake of a run. It is back at a rate ten
 # times as high after seven decisions, of the 25 to 100 of a run.
 _GROWTH = 2**0.5
@@ -36,8 +39,37 @@ def lifted(
     return dataclasses.replace(scaling, max_learning_rate=min(ceiling, maximum))
 
 
-def check_rate(name: str, rate: float, scaling: LearningRateScaling) -> None:
-    """Raises ValueError unless a rate is within the bounds."""
+def braked(
+    scaling: LearningRateScaling, level: float, part: float
+) -> tuple[LearningRateScaling, float]:
+    """Returns (the scaling, the level) after an explosion.
+
+    Args:
+      scaling: that of the explosion.
+      level: float > 0, likewise.
+      part: float in (0, 1], the base schedule's multiplier over the largest that is still to come.
+    """
+    cut = max(level * _BRAKE_FACTOR, scaling.min_learning_rate)
+    ceiling = max(level * _BRAKE_CEILING * part, cut)
+    return dataclasses.replace(scaling, max_learning_rate=ceiling), cut
+
+
+def first_level(rate: float | None, own: float, scaling: LearningRateScaling) -> float:
+    """Returns the level that a run starts from.
+
+    Args:
+      rate: float, the one that the user named; None for the controller's own, which gives way to the bounds.
+      own: float > 0, the controller's.
+      scaling: what has the bounds.
+
+    Raises:
+      ValueError: unless what the user named is within the bounds.
+    """
     low, high = scaling.min_learning_rate, scaling.max_learning_rate
+    if rate is None:
+        return min(max(own, low), high)
     if not low <= rate <= high:
-        raise ValueError(f"Expected {name} in [{low!r}, {high!r}], found {rate!r}.")
+        raise ValueError(
+            f"Expected initial_learning_rate in [{low!r}, {high!r}], found {rate!r}."
+        )
+    return float(rate)

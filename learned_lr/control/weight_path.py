@@ -68,10 +68,18 @@ def sample(weights: Iterable[Any]) -> WeightSample:
       weights: float arrays, or tensors of any framework, the trainable ones, in the same order at every call.
 
     Raises:
-      ValueError: if there is none.
+      ValueError: if there is none, or something else.
     """
+    is_one = hasattr(weights, "shape")
+    arrays = [weights] if is_one else list(weights)
+    others = [a for a in arrays if is_one or not hasattr(a, "shape")]
+    if others:
+        raise ValueError(
+            "Expected a list of weight arrays or tensors, of a dict or a tree its leaves, found "
+            f"{'one' if is_one else 'an item'} of type {type(others[0]).__name__}."
+        )
     # PyTorch's tensors may need a gradient, or be elsewhere.
-    found = [a.detach() if hasattr(a, "detach") else np.asarray(a) for a in weights]
+    found = [a.detach() if hasattr(a, "detach") else np.asarray(a) for a in arrays]
     shapes = tuple(tuple(map(int, array.shape)) for array in found)
     parts = [a.reshape(-1)[:: stride(s)] for a, s in zip(found, shapes)]
     parts = [a.float().cpu().numpy() if hasattr(a, "cpu") else a for a in parts]

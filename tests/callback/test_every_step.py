@@ -131,6 +131,17 @@ def test_one_run_in_two_fits(compiled, whole):
     np.testing.assert_allclose(_trained_rates(model), whole, rtol=1e-5)
 
 
+def test_a_run_that_a_second_fit_makes_longer(compiled):
+    # The second fit begins between two decisions.
+    model, callback = _one_weight_a_step(compiled), _learned(control_interval=7)
+    _fit(model, callback, epochs=2)
+    _fit(model, callback, initial_epoch=2, first_step=20)
+    expected = _planned_rates(callback).astype(np.float32)
+    np.testing.assert_array_equal(_trained_rates(model), expected)
+    # From the end of the fall of one up to that of the other.
+    assert expected[20] > 5 * expected[19]
+
+
 class _Kill(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch

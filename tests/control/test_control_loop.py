@@ -81,8 +81,10 @@ def test_brake_cuts_and_its_bound_gives_way():
     exploded = _run(loop, _measurements(5))[-1]
     for num_brakes in (1, 2, 3):
         level = loop.level
-        assert loop.brake(47) == pytest.approx(level / 10)
-        assert loop.schedule.at(47) == pytest.approx(level / 10)
+        step = loop.training_step + 7
+        assert loop.brake(step) == pytest.approx(level / 10)
+        assert loop.schedule.at(step - 1) == level
+        assert loop.schedule.at(step) == pytest.approx(level / 10)
         ceilings = []
         for _ in range(60):
             ceilings.append(loop.scaling.max_learning_rate)

@@ -185,3 +185,18 @@ def test_a_state_with_another_path_is_refused(path):
         state["weight_path"] = path
     with pytest.raises(ValueError, match="weight_path"):
         ControlLoop(_controller(), 250).restore(state)
+
+
+@pytest.mark.parametrize(
+    ("weights", "found"),
+    [
+        ({0: np.ones((2, 2)), 1: np.ones(2)}, "an item of type int"),
+        ({"kernel": np.ones((2, 2))}, "an item of type str"),
+        ([(np.ones((2, 2)), np.ones(2))], "an item of type tuple"),
+        ([np.ones((2, 2)), None], "an item of type NoneType"),
+        (np.ones((2, 2)), "one of type ndarray"),
+    ],
+)
+def test_what_is_no_list_of_arrays_is_refused(weights, found):
+    with pytest.raises(ValueError, match=f"of a dict or a tree its leaves, .*{found}"):
+        sample(weights)
