@@ -263,7 +263,7 @@ class ControlLoop:
         }
         return {n: np.asarray(value) for n, value in state.items() if value is not None}
 
-    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+    def restore(self, state: Mapping[str, ArrayLike]) -> None:
         """Goes on from what `state` returned, in a loop made with the same arguments and of the same length.
 
         Args:
@@ -273,23 +273,23 @@ class ControlLoop:
           ValueError: if it is no such state, with what was expected and found; nothing is
             changed then.
         """
-        state = {name: np.asarray(value) for name, value in state.items()}
-        loop_state.check(state, self._own, self._num_normalizer_decisions)
-        high = float(state["max_learning_rate"])
+        arrays = {name: np.asarray(value) for name, value in state.items()}
+        loop_state.check(arrays, self._own, self._num_normalizer_decisions)
+        high = float(arrays["max_learning_rate"])
         self.scaling = dataclasses.replace(self.scaling, max_learning_rate=high)
-        step = int(state["training_step"])
+        step = int(arrays["training_step"])
         self.training_step = None if step < 0 else step
-        self.initial_learning_rate = float(state["initial_learning_rate"])
-        self.level = float(state["level"])
-        self._num_brakes = int(state["num_brakes"])
-        self._levels.restore(state["rows"])
-        self._state = tuple(state["lstm_state"].astype(np.float32))
-        measurements, path = state["measurements"], state.get("weight_path")
+        self.initial_learning_rate = float(arrays["initial_learning_rate"])
+        self.level = float(arrays["level"])
+        self._num_brakes = int(arrays["num_brakes"])
+        self._levels.restore(arrays["rows"])
+        self._state = tuple(arrays["lstm_state"].astype(np.float32))
+        measurements, path = arrays["measurements"], arrays.get("weight_path")
         self._builder.restore(measurements, self.initial_learning_rate, path)
         self._is_started = bool(measurements.size)
-        self._observations = list(state["observations"].astype(np.float32))
-        self.controller = self._own.with_normalizer(*state["normalizer"])
-        self._measurements.restore(state.get("previous_predictions"))
+        self._observations = list(arrays["observations"].astype(np.float32))
+        self.controller = self._own.with_normalizer(*arrays["normalizer"])
+        self._measurements.restore(arrays.get("previous_predictions"))
 
     def _adapt_normalizer(self, observation: np.ndarray) -> None:
         if len(self._observations) >= self._num_normalizer_decisions:

@@ -82,10 +82,14 @@ def sample(weights: Iterable[Any]) -> WeightSample:
     found = [a.detach() if hasattr(a, "detach") else np.asarray(a) for a in arrays]
     shapes = tuple(tuple(map(int, array.shape)) for array in found)
     parts = [a.reshape(-1)[:: stride(s)] for a, s in zip(found, shapes)]
-    parts = [a.float().cpu().numpy() if hasattr(a, "cpu") else a for a in parts]
+    # One by one: kinds of bfloat16 and float16 have none in common.
+    parts = [
+        a.float().cpu().numpy() if hasattr(a, "cpu") else a.astype(np.float32)
+        for a in parts
+    ]
     if not any(math.prod(shape) for shape in shapes):
         raise ValueError("Expected at least one array of weights, found none.")
-    return WeightSample(np.concatenate(parts).astype(np.float32, copy=False), shapes)
+    return WeightSample(np.concatenate(parts), shapes)
 
 
 @functools.lru_cache(maxsize=256)

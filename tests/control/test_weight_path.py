@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -113,6 +114,13 @@ def test_no_weights_are_refused():
     for weights in ([], [np.zeros((0, 3))]):
         with pytest.raises(ValueError, match="at least one array of weights"):
             sample(weights)
+
+
+def test_kinds_of_numbers_that_have_none_in_common():
+    kinds = (ml_dtypes.bfloat16, np.float16, ml_dtypes.float8_e4m3fn, np.int8)
+    found = sample([np.array([[1.5, -2.0]]).astype(kind) for kind in kinds])
+    assert found.values.dtype == np.float32
+    np.testing.assert_array_equal(found.values, [*[1.5, -2] * 3, 1, -2])
 
 
 def test_an_observation_has_them_by_name():
