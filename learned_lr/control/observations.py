@@ -243,6 +243,7 @@ class ObservationBuilder:
         if self.path and path is not None:
             self.path.restore(path)
         if not len(state):
+            self._first = self._latest = None
             return
         *measurements, self._best_loss = state.tolist()
         self._first, self._latest = (

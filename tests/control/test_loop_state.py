@@ -100,6 +100,16 @@ def test_a_run_goes_on_bit_for_bit_from_any_file(tmp_path, keep, controller, at)
     assert second.schedule == whole.schedule
 
 
+def test_a_loop_goes_back_to_before_its_start():
+    loop = ControlLoop("default", 100)
+    untouched = loop.state()
+    expected = _observe(loop, 3)
+    loop.restore(untouched)
+    for name, value in loop.state().items():
+        np.testing.assert_array_equal(value, untouched[name])
+    assert _observe(loop, 3) == expected
+
+
 def test_what_is_no_state_is_told():
     loop = ControlLoop("trapezoid", 100)
     _observe(loop, 1)
