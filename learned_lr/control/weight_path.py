@@ -130,15 +130,25 @@ class WeightPath:
         self._values: np.ndarray | None = None
 
     def start(self, weights: WeightSample) -> None:
-        """Begins a run with the untrained weights."""
+        """Begins a run with the untrained weights.
+
+        Raises:
+          ValueError: if one is not finite.
+        """
+        if not np.all(np.isfinite(weights.values)):
+            raise ValueError(
+                "Expected finite weights at the start, found NaN or infinity; a mask is none of the weights."
+            )
         self._shapes = weights.shapes
         self._values = np.stack(
             [weights.values, weights.values, np.zeros_like(weights.values)]
         )
 
     def add(self, weights: WeightSample) -> dict[str, float]:
-        """Returns `FEATURES` by name; arrays of other shapes than before are a start."""
+        """Returns `FEATURES` by name; arrays of other shapes than before are a start, unless one is not finite."""
         nothing = dict.fromkeys(FEATURES, 0.0)
+        if not np.all(np.isfinite(weights.values)):
+            return nothing
         if self._values is None or not self._fits(weights):
             self.start(weights)
             return nothing
@@ -146,7 +156,7 @@ class WeightPath:
         first, latest, before = self._values.astype(np.float64)
         now = weights.values.astype(np.float64)
         change, total = now - latest, now - first
-        if not np.all(np.isfinite(now)) or not change.any():
+        if not change.any():
             return nothing
         share, starts, is_kernel = _layout(weights.shapes)
         self._values = np.stack([first, now, change]).astype(np.float32)

@@ -123,6 +123,20 @@ def test_kinds_of_numbers_that_have_none_in_common():
     np.testing.assert_array_equal(found.values, [*[1.5, -2] * 3, 1, -2])
 
 
+@pytest.mark.parametrize("value", [math.nan, -math.inf])
+def test_a_start_that_is_not_finite_is_refused(value):
+    loop = ControlLoop("default", 100)
+    mask = np.array([0.0, value])
+    with pytest.raises(ValueError, match="Expected finite weights at the start"):
+        loop.observe(2.0, 2.0, weights=[np.ones((2, 2)), mask])
+    # Other shapes would be another start.
+    path = WeightPath()
+    path.start(sample([np.ones((2, 2))]))
+    assert path.add(sample([np.ones((2, 2)), mask])) == NOTHING
+    assert path.add(sample([np.full((2, 2), 2.0)]))["weight_distance"] == 0
+    assert path.add(sample([np.full((2, 2), 3.0)]))["weight_change_cosine"] == 1
+
+
 def test_an_observation_has_them_by_name():
     spec = ObservationSpec(("progress", "weight_change_cosine", "weight_distance"))
     builder = ObservationBuilder(spec)
