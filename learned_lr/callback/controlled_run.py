@@ -116,7 +116,14 @@ class ControlledRun:
         loop, brake = _part(state, _LOOP), _part(state, _BRAKE)
         _check({n: v for n, v in state.items() if "/" not in n})
         self.brake.check(brake)
+        step, before = int(state["counts"][0]), self.loop.state()
         self.loop.restore(loop)
+        last = loop["rows"][-1:, 0]
+        if np.any(last > step):  # Where the loop would refuse its next decision.
+            self.loop.restore(before)
+            raise ValueError(
+                f"Expected at least {last[0]:.0f} steps, those of the last row, in counts, found {step}."
+            )
         self.brake.restore(brake)
         total, num_steps = state["losses"].tolist()
         is_running_mean = self.losses.is_running_mean

@@ -138,6 +138,7 @@ def test_other_bytes(tmp_path_factory, states, data):
         ("counts", [-1, 2, 0, 0], "each of counts to be an int >= 0, found -1"),
         ("losses", [math.nan, 1.0], "finite values in losses"),
         ("losses", [1.0, 0.5], "number of losses to be an int >= 0, found 0.5"),
+        ("counts", [49, 6, 0, 0], "at least 50 steps, .* in counts, found 49"),
         ("brake/means", [1.0], r"means of shape \(2,\), found \(1,\)"),
         ("brake/means", None, "the brake's arrays"),
         ("brake/start", np.zeros(0), "both of means and start or none"),
