@@ -85,7 +85,21 @@ def _as_npz(state, path):
     return np.load(path.with_suffix(".npz"))
 
 
-@pytest.mark.parametrize("keep", [_as_json, _as_npz])
+class _Tensor:
+    """One of another framework, which numpy can read."""
+
+    def __init__(self, array):
+        self._array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return self._array
+
+
+def _as_tensors(state, path):
+    return {name: _Tensor(array) for name, array in state.items()}
+
+
+@pytest.mark.parametrize("keep", [_as_json, _as_npz, _as_tensors])
 @pytest.mark.parametrize("controller", [_lstm(), "default"])
 @pytest.mark.parametrize("at", [1, 4, 7])
 def test_a_run_goes_on_bit_for_bit_from_any_file(tmp_path, keep, controller, at):
