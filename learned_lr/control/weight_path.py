@@ -65,7 +65,8 @@ def sample(weights: Iterable[Any]) -> WeightSample:
     """Samples weight arrays.
 
     Args:
-      weights: float arrays, or tensors of any framework, the trainable ones, in the same order at every call.
+      weights: float arrays, or tensors of any framework, the trainable ones, in the same order at every call. Of
+        PyTorch's tensors, those without `requires_grad` are left out if others have it.
 
     Raises:
       ValueError: if there is none, or something else.
@@ -78,6 +79,7 @@ def sample(weights: Iterable[Any]) -> WeightSample:
             "Expected a list of weight arrays or tensors, of a dict or a tree its leaves, found "
             f"{'one' if is_one else 'an item'} of type {type(others[0]).__name__}."
         )
+    arrays = [a for a in arrays if getattr(a, "requires_grad", False)] or arrays
     # PyTorch's tensors may need a gradient, or be elsewhere.
     found = [a.detach() if hasattr(a, "detach") else np.asarray(a) for a in arrays]
     shapes = tuple(tuple(map(int, array.shape)) for array in found)

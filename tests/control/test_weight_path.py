@@ -116,6 +116,25 @@ def test_no_weights_are_refused():
             sample(weights)
 
 
+class _Parameter(np.ndarray):
+    """An array that says of itself whether it is trained, as PyTorch's do."""
+
+    requires_grad = True
+
+
+class _Frozen(_Parameter):
+    requires_grad = False
+
+
+def test_frozen_parameters_are_left_out():
+    kernel, base = np.full((2, 2), 2.0), np.ones((3, 3))
+    found = sample(iter([base.view(_Frozen), kernel.view(_Parameter)]))
+    assert found == sample([kernel])
+    # Detached tensors are all that there is.
+    weights = [base.view(_Frozen), kernel.view(_Frozen)]
+    assert sample(weights) == sample([base, kernel])
+
+
 def test_kinds_of_numbers_that_have_none_in_common():
     kinds = (ml_dtypes.bfloat16, np.float16, ml_dtypes.float8_e4m3fn, np.int8)
     found = sample([np.array([[1.5, -2.0]]).astype(kind) for kind in kinds])
