@@ -242,7 +242,7 @@ class OneCycle:
 
 @dataclasses.dataclass(frozen=True)
 class RecordedRates:
-    """Plays a recorded schedule: the rate of the last recorded step not after this one.
+    """Plays a recorded schedule: at each step the rate of the last recorded step not after it.
 
     Attributes:
       trainee_steps: ascending ints, the first of them 0.
@@ -273,7 +273,14 @@ class RecordedRates:
     def start(self, task) -> NextLearningRate:
         """Begins an episode."""
         table = RateTable(self.trainee_steps, self.learning_rates)
-        return lambda trainee_step, measurement: table.at(trainee_step)
+
+        def next_learning_rates(trainee_step, measurement):
+            steps = range(trainee_step, trainee_step + task.trainee_steps_per_action)
+            rates = [table.at(step) for step in steps]
+            # One rate where it holds for the interval, as of the schedules that were recorded so.
+            return rates[0] if len(set(rates)) == 1 else np.array(rates)
+
+        return next_learning_rates
 
 
 def _after_warmup(peak, warmup, num_trainee_steps, decay):

@@ -71,8 +71,8 @@ CURVES = {
         + [0.7525, 0.505, 0.2575, 0.0763174251],
     ),
     "recorded": (
-        schedules.RecordedRates((0, 15, 20, 70), (0.1, 0.2, 0.3, 0.4), "recorded"),
-        [0.1, 0.1, 0.3, 0.3, 0.3, 0.3, 0.3, 0.4, 0.4, 0.4],
+        schedules.RecordedRates((0, 10, 20, 70), (0.1, 0.2, 0.3, 0.4), "recorded"),
+        [0.1, 0.2, 0.3, 0.3, 0.3, 0.3, 0.3, 0.4, 0.4, 0.4],
     ),
 }
 
@@ -90,6 +90,13 @@ def test_pickled_curve(name):
     copy = pickle.loads(pickle.dumps(schedule))
     assert copy == schedule
     assert _curve(copy) == _curve(schedule)
+
+
+def test_recorded_rates_move_within_an_interval():
+    recorded = schedules.RecordedRates((0, 15, 17, 20), (0.1, 0.2, 0.3, 0.4))
+    first, second, third = _curve(recorded, num_trainee_steps=30)
+    assert (first, third) == (0.1, 0.4)
+    assert second.tolist() == [0.1] * 5 + [0.2] * 2 + [0.3] * 3
 
 
 def test_replay_from_csv(tmp_path):
