@@ -9,6 +9,7 @@ from collections.abc import Collection
 from learned_lr.execution.run_directory import (
     CONFIG_FILE,
     RUN_FILE,
+    TASK_FILE,
     RunDirectory,
     RunDirectoryError,
     bindings,
@@ -57,8 +58,12 @@ def _check(run, folder):
         there = _task(file.read())
     here = _task((run.read(CONFIG_FILE) or b"").decode())
     with open(os.path.join(folder, RUN_FILE), encoding="utf-8") as file:
-        there.update(_named(json.load(file).get("versions", {})))
+        record = json.load(file)
+    there.update(_named(record.get("versions", {})))
     here.update(_named(versions()))
+    for found, of in ((there, record), (here, run.run_record())):
+        if TASK_FILE in of:
+            found["the content of task.file"] = of[TASK_FILE][:8]
     differences = [
         f"{name} is {there.get(name, 'not known')} there and {here.get(name, 'not known')} here"
         for name in sorted({*there, *here})

@@ -70,6 +70,7 @@ def test_config_differences_name_bindings():
 def test_config_differences_leave_free_where_workers_run():
     there = "workers.engine = 'local'\nworkers.num_workers = 1\n"
     here = (
+        "baseline.earlier_run = 'a'\nevaluate.earlier_run = None\n"
         "workers.engine = 'ray'\nworkers.num_workers = 2\n"
         "workers.address = 'auto'\nworkers.num_gpus = 0.5\n"
     )
@@ -155,6 +156,26 @@ def test_begin_refuses_another_config(run):
         "a.c is 2 there and 3 here. Choose another --root_dir, or the same bindings."
     )
     assert run.read("operative_config.gin") == b"a.b = 1\na.c = 2\n"
+
+
+@pytest.mark.parametrize("is_finished", [False, True])
+def test_begin_refuses_another_content_of_the_tasks_file(run, tmp_path, is_finished):
+    file = tmp_path / "my_task.py"
+    file.write_text("width = 4\n")
+    config = f"task.file = \\\n    {str(file)!r}\n"
+    run.begin(config, {})
+    if is_finished:
+        run.finish(loss=0.5)
+    file.write_text("width = 8\n")
+    with pytest.raises(RunDirectoryError, match="the file has changed since"):
+        run.begin(config, {})
+    file.write_text("width = 4\n")
+    run.begin(config, {})
+    # A run of the time before goes on.
+    record = run.run_record()
+    del record["task_file_sha256"]
+    run.write_record(record)
+    run.begin(config, {})
 
 
 def test_a_start_without_work_leaves_nothing_that_it_made(tmp_path):
