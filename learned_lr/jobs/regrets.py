@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -10,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from learned_lr.execution.run_directory import RunDirectory, RunDirectoryError
+from learned_lr.control.base_schedules import BaseSchedule
+from learned_lr.execution.run_directory import (
+    CONFIG_FILE,
+    RunDirectory,
+    RunDirectoryError,
+    bindings,
+)
+from learned_lr.trainees.families import Family
 
 FILE = "references.json"
 # Keeps the logarithm of a loss near 0 from counting for more than one can see.
@@ -44,10 +52,12 @@ class References:
           names: the tasks that must have one.
 
         Raises:
-          RunDirectoryError: if there are none, or none of some task.
+          RunDirectoryError: if there are none, or none of some task, or if they are of another
+            base schedule or number of decisions than the run's.
         """
         content = run.read(FILE)
         if content is None:
+            _check_config(run, os.path.join(run.root_dir, path, CONFIG_FILE))
             source = os.path.join(run.root_dir, path, FILE)
             try:
                 with open(source, "rb") as file:
@@ -111,6 +121,35 @@ class References:
                 "Expected a peak that every task was run at, found none."
             )
         return min(sorted(peaks), key=lambda p: np.mean(self.regrets_at(p, names)))
+
+
+def _check_config(run, path):
+    """Refuses references by their config; such as came without one are taken at their word."""
+    if not os.path.isfile(path):
+        return
+    with open(path, encoding="utf-8") as file:
+        there = bindings(file.read())
+    here = bindings((run.read(CONFIG_FILE) or b"").decode())
+    differences = [
+        f"{name} is {there.get(name, default)} there and {here.get(name, default)} here"
+        for name, default in _defaults().items()
+        if there.get(name, default) != here.get(name, default)
+    ]
+    if differences:
+        raise RunDirectoryError(
+            "Expected references of the base schedule and the decisions that are configured, found "
+            f"others in {os.path.dirname(path)}: {'; '.join(differences)}. Give both jobs the same "
+            "bindings."
+        )
+
+
+def _defaults() -> dict[str, str]:
+    """What references are of, with the values of a config that doesn't name it."""
+    of_base = {
+        f"base_schedule.{field.name}": repr(field.default)
+        for field in dataclasses.fields(BaseSchedule)
+    }
+    return {**of_base, "family.num_decisions": repr(Family.num_decisions)}
 
 
 def figures(regrets: Iterable[float]) -> dict[str, float]:
