@@ -65,6 +65,7 @@ def evaluate(
     evaluation_seeds = [seeds.held_out_seed(index) for index in range(num_seeds)]
     run.begin(gin.operative_config_str(), {"evaluation": evaluation_seeds})
     if run.is_finished:
+        comparison.check_finished(run, compared)
         return run.finished_message(comparison.SUMMARY)
     names = comparison.episode_names(compared, evaluation_seeds)
     taken: set[str] = set()
