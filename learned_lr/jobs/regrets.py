@@ -18,7 +18,6 @@ from learned_lr.execution.run_directory import (
     RunDirectoryError,
     bindings,
 )
-from learned_lr.trainees.families import Family
 
 FILE = "references.json"
 # Keeps the logarithm of a loss near 0 from counting for more than one can see.
@@ -53,7 +52,7 @@ class References:
 
         Raises:
           RunDirectoryError: if there are none, or none of some task, or if they are of another
-            base schedule or number of decisions than the run's.
+            base schedule than the run's.
         """
         content = run.read(FILE)
         if content is None:
@@ -130,26 +129,17 @@ def _check_config(run, path):
     with open(path, encoding="utf-8") as file:
         there = bindings(file.read())
     here = bindings((run.read(CONFIG_FILE) or b"").decode())
-    differences = [
-        f"{name} is {there.get(name, default)} there and {here.get(name, default)} here"
-        for name, default in _defaults().items()
-        if there.get(name, default) != here.get(name, default)
-    ]
+    differences = []
+    for field in dataclasses.fields(BaseSchedule):
+        name, default = f"base_schedule.{field.name}", repr(field.default)
+        was, is_now = there.get(name, default), here.get(name, default)
+        if was != is_now:
+            differences.append(f"{name} is {was} there and {is_now} here")
     if differences:
         raise RunDirectoryError(
-            "Expected references of the base schedule and the decisions that are configured, found "
-            f"others in {os.path.dirname(path)}: {'; '.join(differences)}. Give both jobs the same "
-            "bindings."
+            f"Expected references of this base schedule, found those of another in {os.path.dirname(path)}: "
+            f"{'; '.join(differences)}. Give both jobs the same bindings."
         )
-
-
-def _defaults() -> dict[str, str]:
-    """What references are of, with the values of a config that doesn't name it."""
-    of_base = {
-        f"base_schedule.{field.name}": repr(field.default)
-        for field in dataclasses.fields(BaseSchedule)
-    }
-    return {**of_base, "family.num_decisions": repr(Family.num_decisions)}
 
 
 def figures(regrets: Iterable[float]) -> dict[str, float]:
