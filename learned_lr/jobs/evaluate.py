@@ -12,6 +12,7 @@ from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
 from learned_lr.jobs import (
     comparison,
+    controller_folders,
     controller_pools,
     earlier_runs,
     schedule_families,
@@ -59,14 +60,15 @@ def evaluate(
         raise ValueError(
             f"Expected evaluate.reference out of {list(compared)}, found {reference!r}."
         )
-    controller_pools.flat(
-        compared
-    )  # Refuses names that clash, before anything is written.
+    # Refuses names that clash, before anything is written.
+    flat = controller_pools.flat(compared)
     evaluation_seeds = [seeds.held_out_seed(index) for index in range(num_seeds)]
     run.begin(gin.operative_config_str(), {"evaluation": evaluation_seeds})
     if run.is_finished:
         comparison.check_finished(run, compared)
         return run.finished_message(comparison.SUMMARY)
+    for note in controller_folders.notes(flat, task):
+        print(note)
     names = comparison.episode_names(compared, evaluation_seeds)
     taken: set[str] = set()
     if earlier_run is not None:

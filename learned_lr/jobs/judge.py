@@ -15,6 +15,7 @@ from learned_lr.execution.run_directory import RunDirectory, RunDirectoryError
 from learned_lr.execution.workers import Workers
 from learned_lr.jobs import (
     contenders,
+    controller_folders,
     judged_runs,
     judgement,
     schedule_descriptions,
@@ -102,6 +103,8 @@ def judge(
     _keep_schedules(run, others)
     if run.is_finished:
         return run.finished_message(judgement.SUMMARY)
+    for note in controller_folders.notes(others, next(iter(judged.values()))):
+        print(note)
     compared = contenders.Contenders(
         found, training, base, rivals, others, multipliers, other_bases, open_loops
     )
