@@ -9,7 +9,6 @@ from typing import Any
 
 from learned_lr.control.controller import Controller
 from learned_lr.execution.run_directory import RunDirectory
-from learned_lr.trainees.adaptive_schedules import Learned
 
 
 def load(root_dir: str, path: str) -> Controller:
@@ -25,27 +24,6 @@ def load(root_dir: str, path: str) -> Controller:
     """
     inside = os.path.join(root_dir, path)
     return Controller.load(inside if os.path.isdir(inside) else path)
-
-
-def notes(schedules: Mapping[str, Any], task) -> list[str]:
-    """Returns a sentence on each controller that decides less often in a run of a task than in its training.
-
-    Args:
-      schedules: by name, controllers with a base schedule among them.
-      task: the task.
-    """
-    found = []
-    for name, schedule in schedules.items():
-        if not isinstance(schedule, Learned):
-            continue
-        spec, num_decisions = schedule.controller.spec, schedule.num_decisions(task)
-        if spec.base_schedule is not None and num_decisions < spec.num_decisions:
-            found.append(
-                f"Note: {name} decides {num_decisions} times in a run of {task.name}, "
-                f"{spec.num_decisions} in its training; intervals of {task.trainee_steps_per_action} of "
-                f"{task.num_trainee_steps} trainee steps allow no more."
-            )
-    return found
 
 
 def export(

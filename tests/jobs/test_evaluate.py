@@ -230,17 +230,6 @@ controllers.label = 'trained'
     assert row["num_controllers"] == "2.0" and row["num_runs"] == "6.0"
 
 
-def test_a_controller_that_decides_less_often_is_named(launch_job, tmp_path, capsys):
-    config = TASK + "evaluate.families = [@constant_rate, @controller]\n"
-    config += "evaluate.num_seeds = 1\ncontroller.path = 'default'\n"
-    few = "task.trainee_steps_per_action = 4"
-    told = "Note: learned decides 10 times in a run of quadratic, 25 in its training; "
-    for bindings, is_told in (([few], True), (["task.num_trainee_steps = 250"], False)):
-        root_dir = tmp_path / str(is_told)
-        assert launch_job("evaluate", root_dir, *bindings, config=config) == 0
-        assert (told in capsys.readouterr().out) == is_told
-
-
 @pytest.mark.parametrize("paths", ["()", "('a', 'a')"])
 def test_controllers_have_to_differ(run_jobs, tmp_path, capsys, paths):
     bindings = ["evaluate.families = [@controllers]", f"controllers.paths = {paths}"]
