@@ -28,7 +28,8 @@ def take_over(run: RunDirectory, earlier: str, names: Collection[str]) -> set[st
       names: of the episodes that `run` needs.
 
     Returns:
-      The names of those that the earlier run has, also if they were copied by a start before.
+      The names of those that were copied, now or by a start before; not of those that the run
+      has made itself.
 
     Raises:
       RunDirectoryError: if there is none, or it is of another task or version.
@@ -46,10 +47,14 @@ def take_over(run: RunDirectory, earlier: str, names: Collection[str]) -> set[st
         source = os.path.join(folder, file)
         if not os.path.isfile(source):
             continue
-        found.add(name)
-        if run.read(file) is None:
-            with open(source, "rb") as stream:
-                run.write(file, stream.read())
+        with open(source, "rb") as stream:
+            content = stream.read()
+        own = run.read(file)
+        if own is None:
+            run.write(file, content)
+        # Durations are in them: what was run twice differs.
+        if own in (None, content):
+            found.add(name)
     return found
 
 

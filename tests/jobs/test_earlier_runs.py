@@ -82,6 +82,8 @@ def test_a_stopped_run_goes_on_with_it(launch_job, first, runs):
     # Nothing is left to take over, and the binding makes no other run of it.
     assert launch_job("evaluate", first, EARLIER, config=WIDER) == 0
     assert len(runs) == 9
+    results = json.loads((_path(first) / "run.json").read_text())["results"]
+    assert (results["num_runs"], results["num_taken_over"]) == (9, 0)
 
 
 def _interrupted(*arguments):
