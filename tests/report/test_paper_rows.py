@@ -10,6 +10,7 @@ import pytest
 from hand_made_contenders import (
     EVALUATE,
     LOSSES,
+    SOURCES,
     TASK,
     contenders_rows,
     make_evaluation,
@@ -132,6 +133,17 @@ def test_what_two_evaluations_have_is_shown_once(tmp_path):
     roles = [key[2] for key in values if key[1] == "lenet5"]
     assert len(roles) == 7
     text = (tmp_path / "report" / "contenders.csv").read_text(encoding="utf-8")
+    assert text.count("the default, never trained here") == 1
+
+
+def test_two_trainings_of_one_label_are_two_contenders(tmp_path, monkeypatch):
+    make_evaluation(tmp_path)
+    monkeypatch.setitem(SOURCES, "tuned", [TASK, "another"])
+    make_evaluation(tmp_path, folder="second")
+    make_searches(tmp_path)
+    contenders_rows(tmp_path)
+    text = (tmp_path / "report" / "contenders.csv").read_text(encoding="utf-8")
+    assert text.count("fine-tuned from the default,") == 2
     assert text.count("the default, never trained here") == 1
 
 
