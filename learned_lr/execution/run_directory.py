@@ -22,6 +22,8 @@ CONFIG_FILE = "operative_config.gin"
 RUN_FILE = "run.json"
 # The entry of `run.json` that tells the content of the task's file.
 TASK_FILE = "task_file_sha256"
+# And the one with the commits and versions of starts before the last, where they were others.
+EARLIER_STARTS = "earlier_starts"
 _LOCK_FILE = "lock"
 # What a run directory holds before any work is done.
 _START = {_LOCK_FILE, CONFIG_FILE, RUN_FILE}
@@ -180,6 +182,9 @@ class RunDirectory:
             return
         for name in ("end", "results"):
             record.pop(name, None)
+        before = {
+            name: record[name] for name in ("commit", "versions") if name in record
+        }
         record.update(
             command=command(),
             commit=_commit(),
@@ -187,6 +192,8 @@ class RunDirectory:
             seeds=seeds,
             status="running",
         )
+        if before != {name: record[name] for name in before}:
+            record.setdefault(EARLIER_STARTS, []).append(before)
         if task_file is not None:
             record[TASK_FILE] = task_file
         record.setdefault("start", _now())

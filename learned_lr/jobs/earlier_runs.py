@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 from learned_lr.execution.run_directory import (
     CONFIG_FILE,
+    EARLIER_STARTS,
     RUN_FILE,
     TASK_FILE,
     RunDirectory,
@@ -64,20 +65,22 @@ def _check(run, folder):
     here = _task((run.read(CONFIG_FILE) or b"").decode())
     with open(os.path.join(folder, RUN_FILE), encoding="utf-8") as file:
         record = json.load(file)
-    there.update(_named(record.get("versions", {})))
     here.update(_named(versions()))
     for found, of in ((there, record), (here, run.run_record())):
         if TASK_FILE in of:
             found["the content of task.file"] = of[TASK_FILE][:8]
-    differences = [
-        f"{name} is {there.get(name, 'not known')} there and {here.get(name, 'not known')} here"
-        for name in sorted({*there, *here})
-        if there.get(name) != here.get(name)
-    ]
+    differences: list[str] = []
+    for start in (record, *record.get(EARLIER_STARTS, ())):
+        found = {**there, **_named(start.get("versions", {}))}
+        differences += [
+            f"{name} is {found.get(name, 'not known')} there and {here.get(name, 'not known')} here"
+            for name in sorted({*found, *here})
+            if found.get(name) != here.get(name)
+        ]
     if differences:
         raise RunDirectoryError(
             f"Expected {folder} to hold runs of the same task, found another: "
-            + "; ".join(differences)
+            + "; ".join(dict.fromkeys(differences))
             + "."
         )
 

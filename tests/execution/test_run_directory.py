@@ -147,6 +147,19 @@ def test_begin_again_resumes_and_leaves_a_finished_run_alone(run):
     assert run.read("run.json") == record
 
 
+def test_starts_with_other_versions_stay_on_record(run, monkeypatch):
+    found = []
+    for version in ("2.14", "2.14", "2.15"):
+        monkeypatch.setattr(
+            run_directory, "versions", lambda version=version: {"tensorflow": version}
+        )
+        run.begin("a.b = 1\n", {})
+        found.append(run.run_record())
+    assert [record["versions"]["tensorflow"] for record in found] == ["2.14", "2.14", "2.15"]  # fmt: skip
+    before = {"commit": found[0]["commit"], "versions": {"tensorflow": "2.14"}}
+    assert [r.get("earlier_starts") for r in found] == [None, None, [before]]
+
+
 def test_begin_refuses_another_config(run):
     run.begin("a.b = 1\na.c = 2\n", {})
     with pytest.raises(RunDirectoryError) as caught:

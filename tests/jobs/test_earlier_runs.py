@@ -98,10 +98,17 @@ def test_runs_of_another_task_are_not_taken(launch_job, first, capsys):
     assert not _path(first).exists()
 
 
-def test_runs_of_another_version_are_not_taken(launch_job, first, capsys):
+@pytest.mark.parametrize("is_earlier_start", [False, True])
+def test_runs_of_another_version_are_not_taken(
+    launch_job, first, capsys, is_earlier_start
+):
     file = _path(first / "first") / "run.json"
     record = json.loads(file.read_text())
-    record["versions"]["tensorflow-cpu"] = "2.14.0"
+    older = {**record["versions"], "tensorflow-cpu": "2.14.0"}
+    if is_earlier_start:
+        record["earlier_starts"] = [{"commit": "a", "versions": older}]
+    else:
+        record["versions"] = older
     file.write_text(json.dumps(record))
     assert launch_job("evaluate", first, EARLIER, config=WIDER) == 1
     assert "the version of tensorflow-cpu is 2.14.0 there" in capsys.readouterr().err
