@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import datetime
 import fcntl
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -18,11 +20,16 @@ from typing import Any
 
 CONFIG_FILE = "operative_config.gin"
 RUN_FILE = "run.json"
+# The entry of `run.json` that tells the content of the task's file.
+TASK_FILE = "task_file_sha256"
+# And the one with the commits and versions of starts before the last, where they were others.
+EARLIER_STARTS = "earlier_starts"
 _LOCK_FILE = "lock"
 # What a run directory holds before any work is done.
 _START = {_LOCK_FILE, CONFIG_FILE, RUN_FILE}
 # Bindings that change where and how fast a run goes, not what it computes.
 _FREE_BINDINGS = (
+    "baseline.earlier_run",
     "evaluate.earlier_run",
     "workers.address",
     "workers.engine",
@@ -150,7 +157,7 @@ class RunDirectory:
 
         Raises:
           RunDirectoryError: if the directory holds a run of another config; names the
-            bindings that differ.
+            bindings that differ. Likewise if the task's file has changed.
         """
         found = self.read(CONFIG_FILE)
         is_extended = False
@@ -165,10 +172,19 @@ class RunDirectory:
                     + ". Choose another --root_dir, or the same bindings."
                 )
         record = self.run_record()
+        task_file = task_file_hash(operative_config)
+        if found is not None and record.get(TASK_FILE, task_file) != task_file:
+            raise RunDirectoryError(
+                f"Expected {self.path} to hold a run of task.file as it is now, found that the file has "
+                "changed since. Choose another --root_dir, or put it back as it was."
+            )
         if record.get("status") == "finished" and not is_extended:
             return
         for name in ("end", "results"):
             record.pop(name, None)
+        before = {
+            name: record[name] for name in ("commit", "versions") if name in record
+        }
         record.update(
             command=command(),
             commit=_commit(),
@@ -176,6 +192,10 @@ class RunDirectory:
             seeds=seeds,
             status="running",
         )
+        if before != {name: record[name] for name in before}:
+            record.setdefault(EARLIER_STARTS, []).append(before)
+        if task_file is not None:
+            record[TASK_FILE] = task_file
         record.setdefault("start", _now())
         self.write(CONFIG_FILE, operative_config.encode())
         self.write_record(record)
@@ -231,6 +251,16 @@ def bindings(config: str) -> dict[str, str]:
     joined = re.sub(r"\n[ \t]+", " ", joined)
     matches = re.findall(r"^([\w./]+) = *(.*)$", joined, flags=re.MULTILINE)
     return {name: " ".join(value.split()) for name, value in matches}
+
+
+def task_file_hash(config: str) -> str | None:
+    """Returns the SHA-256 of the Python file that a config's task comes from; None if it names none that can be read."""
+    try:
+        path = ast.literal_eval(bindings(config).get("task.file", "None"))
+        with open(path, "rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()
+    except (ValueError, SyntaxError, TypeError, OSError):
+        return None
 
 
 def _now():

@@ -15,7 +15,12 @@ from learned_lr.execution import cache, configured, seeds
 from learned_lr.execution.csv_tables import CsvTable
 from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
-from learned_lr.jobs import earlier_runs, schedule_descriptions, schedule_families
+from learned_lr.jobs import (
+    earlier_runs,
+    schedule_checks,
+    schedule_descriptions,
+    schedule_families,
+)
 from learned_lr.jobs.schedule_families import Schedules
 from learned_lr.report.tables import markdown_table
 from learned_lr.trainees import spend
@@ -73,6 +78,7 @@ def baseline(
     task = configured.task()
     workers_config = configured.workers()
     grid = schedule_families.collect(families, run.root_dir)
+    schedule_checks.check_start(grid, [task])
     num_finalists = min(num_finalists, len(grid))
     if num_finalists == 1:
         num_finalists = num_finalist_seeds = 0

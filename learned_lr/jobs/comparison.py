@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import gin
 from learned_lr.execution import cache, seeds
 from learned_lr.execution.csv_tables import CsvTable
-from learned_lr.execution.run_directory import RunDirectory
+from learned_lr.execution.run_directory import RunDirectory, RunDirectoryError
 from learned_lr.execution.workers import Workers
 from learned_lr.jobs import (
     comparison_tables,
@@ -92,13 +92,8 @@ def compare(
       (the table as Markdown, episodes by schedule name in the order of the seeds; a pool's
       members have names of their own).
     """
-    members = controller_pools.members_of(compared)
+    members, descriptions = controller_pools.members_of(compared), _described(compared)
     compared = controller_pools.flat(compared)
-    descriptions = {n: schedule_descriptions.describe(s) for n, s in compared.items()}
-    for row, names in members.items():
-        if names != [row]:
-            for name in names:
-                descriptions[name]["pool"] = row
     run.write(SCHEDULES, (json.dumps(descriptions, indent=2) + "\n").encode())
     episodes = _run_all(
         run, workers, task, compared, descriptions, evaluation_seeds, on_episode
@@ -118,6 +113,36 @@ def compare(
     figure = schedule_figure.draw(drawn, title, reference)
     run.write(FIGURE, schedule_figure.png(figure))
     return text, episodes
+
+
+def check_finished(run: RunDirectory, compared: Schedules) -> None:
+    """Refuses schedules other than those that a finished run compared, under the names of then.
+
+    A grid may have another winner than at that time, and a folder another controller.
+
+    Raises:
+      RunDirectoryError: naming them.
+    """
+    there = json.loads(run.read(SCHEDULES) or b"{}")
+    here = json.loads(json.dumps(_described(compared)))
+    changed = [n for n in {**there, **here} if there.get(n) != here.get(n)]
+    if changed:
+        raise RunDirectoryError(
+            f"Expected {run.path} to hold a finished run of these schedules, found others in place of: "
+            f"{', '.join(changed)}. Give the gin file another name; evaluate.earlier_run takes over "
+            "what is the same."
+        )
+
+
+def _described(compared):
+    """The descriptions of all schedules by name; a pool's members say which row they are of."""
+    flat = controller_pools.flat(compared)
+    descriptions = {n: schedule_descriptions.describe(s) for n, s in flat.items()}
+    for row, names in controller_pools.members_of(compared).items():
+        if names != [row]:
+            for name in names:
+                descriptions[name]["pool"] = row
+    return descriptions
 
 
 def episode_names(compared: Schedules, evaluation_seeds: Sequence[int]) -> list[str]:

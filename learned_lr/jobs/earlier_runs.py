@@ -8,7 +8,9 @@ from collections.abc import Collection
 
 from learned_lr.execution.run_directory import (
     CONFIG_FILE,
+    EARLIER_STARTS,
     RUN_FILE,
+    TASK_FILE,
     RunDirectory,
     RunDirectoryError,
     bindings,
@@ -27,7 +29,8 @@ def take_over(run: RunDirectory, earlier: str, names: Collection[str]) -> set[st
       names: of the episodes that `run` needs.
 
     Returns:
-      The names of those that the earlier run has, also if they were copied by a start before.
+      The names of those that were copied, now or by a start before; not of those that the run
+      has made itself.
 
     Raises:
       RunDirectoryError: if there is none, or it is of another task or version.
@@ -45,10 +48,14 @@ def take_over(run: RunDirectory, earlier: str, names: Collection[str]) -> set[st
         source = os.path.join(folder, file)
         if not os.path.isfile(source):
             continue
-        found.add(name)
-        if run.read(file) is None:
-            with open(source, "rb") as stream:
-                run.write(file, stream.read())
+        with open(source, "rb") as stream:
+            content = stream.read()
+        own = run.read(file)
+        if own is None:
+            run.write(file, content)
+        # Durations are in them: what was run twice differs.
+        if own in (None, content):
+            found.add(name)
     return found
 
 
@@ -57,17 +64,23 @@ def _check(run, folder):
         there = _task(file.read())
     here = _task((run.read(CONFIG_FILE) or b"").decode())
     with open(os.path.join(folder, RUN_FILE), encoding="utf-8") as file:
-        there.update(_named(json.load(file).get("versions", {})))
+        record = json.load(file)
     here.update(_named(versions()))
-    differences = [
-        f"{name} is {there.get(name, 'not known')} there and {here.get(name, 'not known')} here"
-        for name in sorted({*there, *here})
-        if there.get(name) != here.get(name)
-    ]
+    for found, of in ((there, record), (here, run.run_record())):
+        if TASK_FILE in of:
+            found["the content of task.file"] = of[TASK_FILE][:8]
+    differences: list[str] = []
+    for start in (record, *record.get(EARLIER_STARTS, ())):
+        found = {**there, **_named(start.get("versions", {}))}
+        differences += [
+            f"{name} is {found.get(name, 'not known')} there and {here.get(name, 'not known')} here"
+            for name in sorted({*found, *here})
+            if found.get(name) != here.get(name)
+        ]
     if differences:
         raise RunDirectoryError(
             f"Expected {folder} to hold runs of the same task, found another: "
-            + "; ".join(differences)
+            + "; ".join(dict.fromkeys(differences))
             + "."
         )
 

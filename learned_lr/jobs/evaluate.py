@@ -14,6 +14,7 @@ from learned_lr.jobs import (
     comparison,
     controller_pools,
     earlier_runs,
+    schedule_checks,
     schedule_families,
 )
 from learned_lr.jobs.schedule_families import Schedules
@@ -59,13 +60,16 @@ def evaluate(
         raise ValueError(
             f"Expected evaluate.reference out of {list(compared)}, found {reference!r}."
         )
-    controller_pools.flat(
-        compared
-    )  # Refuses names that clash, before anything is written.
+    # Refuses names that clash, before anything is written.
+    flat = controller_pools.flat(compared)
+    schedule_checks.check_start(flat, [task])
     evaluation_seeds = [seeds.held_out_seed(index) for index in range(num_seeds)]
     run.begin(gin.operative_config_str(), {"evaluation": evaluation_seeds})
     if run.is_finished:
+        comparison.check_finished(run, compared)
         return run.finished_message(comparison.SUMMARY)
+    for note in schedule_checks.notes(flat, task):
+        print(note)
     names = comparison.episode_names(compared, evaluation_seeds)
     taken: set[str] = set()
     if earlier_run is not None:

@@ -17,6 +17,7 @@ from learned_lr.jobs import (
     contenders,
     judged_runs,
     judgement,
+    schedule_checks,
     schedule_descriptions,
     schedule_families,
 )
@@ -96,12 +97,15 @@ def judge(
         raise ValueError(
             f"Expected judge.against out of {[*rivals, *others]} or None, found {against!r}."
         )
+    schedule_checks.check_start(others, judged.values())
     run_seeds = [seeds.held_out_seed(index, seed) for index in range(num_seeds)]
     run.begin(gin.operative_config_str(), {"run": seed, "runs": run_seeds})
     found = References.of_run(run, references, [*training, *judged])
     _keep_schedules(run, others)
     if run.is_finished:
         return run.finished_message(judgement.SUMMARY)
+    for note in schedule_checks.notes(others, next(iter(judged.values()))):
+        print(note)
     compared = contenders.Contenders(
         found, training, base, rivals, others, multipliers, other_bases, open_loops
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -10,7 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from learned_lr.execution.run_directory import RunDirectory, RunDirectoryError
+from learned_lr.control.base_schedules import BaseSchedule
+from learned_lr.execution.run_directory import (
+    CONFIG_FILE,
+    RunDirectory,
+    RunDirectoryError,
+    bindings,
+)
 
 FILE = "references.json"
 # Keeps the logarithm of a loss near 0 from counting for more than one can see.
@@ -44,10 +51,12 @@ class References:
           names: the tasks that must have one.
 
         Raises:
-          RunDirectoryError: if there are none, or none of some task.
+          RunDirectoryError: if there are none, or none of some task, or if they are of another
+            base schedule than the run's.
         """
         content = run.read(FILE)
         if content is None:
+            _check_config(run, os.path.join(run.root_dir, path, CONFIG_FILE))
             source = os.path.join(run.root_dir, path, FILE)
             try:
                 with open(source, "rb") as file:
@@ -111,6 +120,26 @@ class References:
                 "Expected a peak that every task was run at, found none."
             )
         return min(sorted(peaks), key=lambda p: np.mean(self.regrets_at(p, names)))
+
+
+def _check_config(run, path):
+    """Refuses references by their config; such as came without one are taken at their word."""
+    if not os.path.isfile(path):
+        return
+    with open(path, encoding="utf-8") as file:
+        there = bindings(file.read())
+    here = bindings((run.read(CONFIG_FILE) or b"").decode())
+    differences = []
+    for field in dataclasses.fields(BaseSchedule):
+        name, default = f"base_schedule.{field.name}", repr(field.default)
+        was, is_now = there.get(name, default), here.get(name, default)
+        if was != is_now:
+            differences.append(f"{name} is {was} there and {is_now} here")
+    if differences:
+        raise RunDirectoryError(
+            f"Expected references of this base schedule, found those of another in {os.path.dirname(path)}: "
+            f"{'; '.join(differences)}. Give both jobs the same bindings."
+        )
 
 
 def figures(regrets: Iterable[float]) -> dict[str, float]:

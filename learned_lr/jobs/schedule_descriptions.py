@@ -19,6 +19,7 @@ KINDS = {
     "one_cycle": schedules.OneCycle,
     "reduce_on_plateau": adaptive_schedules.ReduceOnPlateau,
     "hypergradient": adaptive_schedules.Hypergradient,
+    "replay": schedules.RecordedRates,
 }
 
 
@@ -27,8 +28,6 @@ def describe(schedule: Any) -> dict[str, Any]:
     for kind, schedule_class in KINDS.items():
         if type(schedule) is schedule_class:
             return {"kind": kind, **dataclasses.asdict(schedule)}
-    if isinstance(schedule, schedules.RecordedRates):
-        return {"kind": "replay", **dataclasses.asdict(schedule)}
     if isinstance(schedule, adaptive_schedules.Learned):
         spec = schedule.controller.files()["spec.json"].decode()
         values = {
@@ -44,6 +43,11 @@ def from_description(description: dict[str, Any]) -> Any:
     """Returns the schedule that `describe` described; of the kinds in `KINDS`."""
     values = dict(description)
     kind = values.pop("kind", None)
+    if kind == "learned":
+        raise ValueError(
+            "Expected a schedule of plain values, found a controller, whose weights are in its own folder "
+            "alone: name that with @controller."
+        )
     if kind not in KINDS:
         raise ValueError(f"Expected a kind out of {sorted(KINDS)}, found {kind!r}.")
     return KINDS[kind](**values)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from learned_lr.report.evaluations import Evaluation
@@ -85,7 +85,7 @@ def _of_grid(evaluation, family, by_name) -> Iterator[Contender]:
         if name.startswith(f"{label}: "):
             role = _grid_role(evaluation, name, source)
             role += f" on {task}, moved over" if is_moved else ""
-            yield Contender(role, name, evaluation, *_spend(source, is_moved))
+            yield Contender(role, name, evaluation, *_spend(source, is_moved, by_name))
 
 
 def _grid_role(evaluation, name, source):
@@ -122,14 +122,13 @@ def _of_controllers(evaluation, family, by_name) -> Iterator[Contender]:
         role = DEFAULT if is_default else f"{named}, never trained here"
         yield Contender(role, label, evaluation, 0, 0.0)
         return
-    folders = [re.sub(r"/controller/*$", "", str(path)) for path in paths]
-    sources = [by_name.get(folder) for folder in folders]
+    sources = [_run_of(path, by_name) for path in paths]
     tasks = evaluation.source_tasks(label)
     role, is_moved = _trained_role(sources[0]), evaluation.is_transfer(label)
     if is_moved:
         where = tasks[0] if len(tasks) == 1 else f"{len(tasks)} tasks"
         role += f" on {where}, frozen"
-    spends = [_spend(source, is_moved) for source in sources]
+    spends = [_spend(source, is_moved, by_name) for source in sources]
     means = [
         None if None in column else sum(column) / len(column) for column in zip(*spends)
     ]
@@ -149,12 +148,38 @@ def _trained_role(source):
     return PAPER if is_papers else "trained from scratch"
 
 
-def _spend(source, is_moved) -> tuple[Any, Any]:
-    """Returns (runs, gradient samples) on the evaluation's task: none of what comes from another."""
+def _run_of(path, by_name):
+    """The run that left a controller in a folder; None if it isn't there."""
+    return by_name.get(re.sub(r"/controller$", "", os.path.normpath(str(path))))
+
+
+def _spend(source, is_moved, by_name) -> tuple[Any, Any]:
+    """Returns (runs, gradient samples) on the evaluation's task: none of what comes from another.
+
+    A controller that was trained from one of the same task has the spend of both.
+    """
     if is_moved:
         return 0, 0.0
-    results: Mapping[str, Any] = source.results if source else {}
-    return results.get("num_runs"), results.get("num_gradient_samples")
+    if source is None:
+        return None, None
+    spent = [source.results.get(n) for n in ("num_runs", "num_gradient_samples")]
+    before = _spend_before(source, by_name)
+    return tuple(None if None in pair else sum(pair) for pair in zip(spent, before))
+
+
+def _spend_before(source, by_name):
+    """What the controller that a training starts from had cost on the training's task."""
+    path = source.value("train.initial_controller")
+    if path is None:
+        return 0, 0.0
+    if "/" in str(path):
+        first = _run_of(path, by_name)
+        is_moved = first is not None and first.task != source.task
+        return _spend(first, is_moved, by_name)
+    # One of the package's, whose spec says what it was trained on.
+    spec = "initial_controller/spec.json"
+    tasks = source.read_json(spec).get("source_tasks") if source.has_file(spec) else ()
+    return (None, None) if source.task in (tasks or ()) else (0, 0.0)
 
 
 def _task(path, source):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -64,8 +65,8 @@ def contenders_table(
     # What several evaluations have is shown once, of the one with the most contenders.
     for evaluation, compared in sorted(found, key=lambda item: -len(item[1])):
         group = groups.setdefault(paper.key_of(evaluation), [])
-        known = {(contender.role, contender.name) for contender in group}
-        group += [c for c in compared if (c.role, c.name) not in known]
+        known = {_identity(contender) for contender in group}
+        group += [c for c in compared if _identity(c) not in known]
     values = []
     for pair, printed in _printed().items():
         values += printed
@@ -89,6 +90,14 @@ def contenders_table(
         frozenset(i for i, v in enumerate(values) if v["is_paper"]),
         4,
     )
+
+
+def _identity(contender: Contender) -> tuple[str, str, str]:
+    """Tells contenders apart that have one label in two evaluations, such as two trainings."""
+    evaluation, name = contender.evaluation, contender.name
+    members = dict.fromkeys(evaluation.of(name)["member"])
+    described = [evaluation.schedules.get(member) for member in members]
+    return contender.role, name, json.dumps(described, sort_keys=True)
 
 
 def _group(key, found: Sequence[Contender]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from learned_lr.execution.run_directory import EARLIER_STARTS
 from learned_lr.report.blocks import Block, Code, Heading, Items, Paragraph
 from learned_lr.report.reading import Run
 
@@ -38,11 +39,23 @@ def remaking(runs: Sequence[Run]) -> Iterator[Block]:
     for run in runs:
         if run.is_point:
             continue
-        versions = run.record.get("versions")
-        named = versions.items() if isinstance(versions, dict) else ()
-        commit = re.sub(r"[^\w.-]", "", str(run.record.get("commit", "unknown")))
-        text = ", ".join([f"commit {commit}", *(f"{n} {v}" for n, v in named)])
+        text = "; a start before with ".join(map(_made_with, _starts(run.record)))
         yield Paragraph(f"{run.name}: {text}")
         yield Code(run.command)
     yield Paragraph("This report:")
     yield Code(_COMMAND)
+
+
+def _starts(record):
+    """The last start, and those before it that had another commit or other versions."""
+    earlier = record.get(EARLIER_STARTS)
+    known = earlier if isinstance(earlier, list) else []
+    return [record, *(start for start in known if isinstance(start, dict))]
+
+
+def _made_with(record):
+    """The commit and the versions of a start, in words."""
+    versions = record.get("versions")
+    named = versions.items() if isinstance(versions, dict) else ()
+    commit = re.sub(r"[^\w.-]", "", str(record.get("commit", "unknown")))
+    return ", ".join([f"commit {commit}", *(f"{n} {v}" for n, v in named)])

@@ -109,8 +109,9 @@ class Learned:
     """A trained controller: the mean action at every decision.
 
     Without a base schedule it decides at every interval of the task, as in the paper. With one it
-    decides as often in a run as in its training; where intervals are shorter, it sees the mean
-    train loss since the decision before, and the change of the predictions over the last interval.
+    decides as often in a run as in its training, if the task's intervals allow (`num_decisions`);
+    where they are shorter, it sees the mean train loss since the decision before, and the change of
+    the predictions over the last interval.
 
     One whose actions scale a base schedule gives the rates of all steps that are left, as if
     no decision followed.
@@ -142,10 +143,19 @@ class Learned:
         """A short name for tables."""
         return self.label
 
-    def start(self, task) -> NextLearningRate:
-        """Begins an episode."""
+    def num_decisions(self, task) -> int:
+        """Returns how often it decides in a run of a task: at the ends of the task's intervals alone.
+
+        With a base schedule that is fewer than in its training where they are longer than its own
+        interval, or don't divide it.
+        """
+        own, interval = self._loop(task).control_interval, task.trainee_steps_per_action
+        between = interval * -(-own // interval)
+        return -(-task.num_trainee_steps // between)
+
+    def _loop(self, task):
         has_base = self.controller.spec.base_schedule is not None
-        loop = ControlLoop(
+        return ControlLoop(
             self.controller,
             task.num_trainee_steps,
             None if has_base else task.trainee_steps_per_action,
@@ -154,6 +164,9 @@ class Learned:
             is_sgd=task.is_sgd,
         )
 
+    def start(self, task) -> NextLearningRate:
+        """Begins an episode."""
+        loop = self._loop(task)
         train_losses = []  # Of the intervals since the latest decision.
 
         def next_learning_rates(trainee_step, measurement):

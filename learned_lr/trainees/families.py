@@ -7,7 +7,7 @@ A task's name is its definition: parts joined by hyphens, in any order but for s
 is CIFAR-10, averaged over squares of 2 pixels a side, the first 5,000 training images, a fifth
 of their labels redrawn, the network `cnn_dropout` of width 12, AdamW, batches of 64, 800
 trainee steps. What a part leaves out is the task's default; `v1000` is the number of
-validation images, `standardized` the input scaling, `decay5` a weight decay of 5%. A toy task
+validation images, `standardized` the input scaling, `decay5` a weight decay of 5% with AdamW. A toy task
 is `quadratic-d10-noise30-s200`, with 10 dimensions and noise of deviation 0.3.
 """
 
@@ -100,7 +100,20 @@ class Family:
                 "Expected tasks of different names in family.training, .selection and "
                 f".held_out, found {f'{twice} twice' if twice else 'none'}."
             )
-        self.tasks(*SPLITS)
+        self._check_tasks()
+
+    def _check_tasks(self):
+        """Refuses one task under two names: parts in another order, or a default that is written out."""
+        names: dict[task_types.Task | task_types.QuadraticTask, str] = {}
+        for member in self.tasks(*SPLITS):
+            same = names.setdefault(
+                dataclasses.replace(member.task, name=""), member.name
+            )
+            if same != member.name:
+                raise ValueError(
+                    "Expected different tasks in family.training, .selection and .held_out, "
+                    f"found one as {same!r} and {member.name!r}."
+                )
 
     def tasks(self, *splits: str) -> tuple[FamilyTask, ...]:
         """Returns the tasks of these splits, in order.
@@ -175,6 +188,11 @@ def parse(name: str, num_decisions: int) -> task_types.Task | task_types.Quadrat
         fields["dataset"], _DEFAULT_NUM_VALIDATION_IMAGES
     )
     fields.setdefault("num_validation_images", num_validation)
+    if "weight_decay" in fields and fields.get("optimizer") != "adamw":
+        raise ValueError(
+            f"Expected adamw beside a weight decay in task {name!r}, found "
+            f"{fields.get('optimizer', 'adam')}, which has none."
+        )
     return task_types.Task(name, **fields)
 
 

@@ -85,10 +85,10 @@ def redraw(labels: np.ndarray, num_classes: int, fraction: float) -> np.ndarray:
 
 
 def _split(task):
-    if callable(task.dataset):
-        return task.dataset()
     num_train = task.num_train_images
-    if synthetic.is_synthetic(task.dataset):
+    if callable(task.dataset):
+        whole = task.dataset()
+    elif synthetic.is_synthetic(task.dataset):
         whole = _synthetic(task.dataset)
     elif num_train is None:
         return datasets.load(
@@ -121,8 +121,10 @@ def _first(whole, num_train, num_validation):
         ("train", num_train, slice(0, num_train)),
         ("validation", num_validation, slice(-(num_validation or 0), None)),
     ):
+        if num is None:
+            continue
         labels = getattr(whole, f"{name}_labels")
-        if num is not None and num > len(labels):
+        if num > len(labels):
             raise ValueError(
                 f"Expected task.num_{name}_images of {whole.name} to be at most "
                 f"{len(labels)}, found {num}."

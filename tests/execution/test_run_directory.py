@@ -70,6 +70,7 @@ def test_config_differences_name_bindings():
 def test_config_differences_leave_free_where_workers_run():
     there = "workers.engine = 'local'\nworkers.num_workers = 1\n"
     here = (
+        "baseline.earlier_run = 'a'\nevaluate.earlier_run = None\n"
         "workers.engine = 'ray'\nworkers.num_workers = 2\n"
         "workers.address = 'auto'\nworkers.num_gpus = 0.5\n"
     )
@@ -146,6 +147,19 @@ def test_begin_again_resumes_and_leaves_a_finished_run_alone(run):
     assert run.read("run.json") == record
 
 
+def test_starts_with_other_versions_stay_on_record(run, monkeypatch):
+    found = []
+    for version in ("2.14", "2.14", "2.15"):
+        monkeypatch.setattr(
+            run_directory, "versions", lambda version=version: {"tensorflow": version}
+        )
+        run.begin("a.b = 1\n", {})
+        found.append(run.run_record())
+    assert [record["versions"]["tensorflow"] for record in found] == ["2.14", "2.14", "2.15"]  # fmt: skip
+    before = {"commit": found[0]["commit"], "versions": {"tensorflow": "2.14"}}
+    assert [r.get("earlier_starts") for r in found] == [None, None, [before]]
+
+
 def test_begin_refuses_another_config(run):
     run.begin("a.b = 1\na.c = 2\n", {})
     with pytest.raises(RunDirectoryError) as caught:
@@ -155,6 +169,26 @@ def test_begin_refuses_another_config(run):
         "a.c is 2 there and 3 here. Choose another --root_dir, or the same bindings."
     )
     assert run.read("operative_config.gin") == b"a.b = 1\na.c = 2\n"
+
+
+@pytest.mark.parametrize("is_finished", [False, True])
+def test_begin_refuses_another_content_of_the_tasks_file(run, tmp_path, is_finished):
+    file = tmp_path / "my_task.py"
+    file.write_text("width = 4\n")
+    config = f"task.file = \\\n    {str(file)!r}\n"
+    run.begin(config, {})
+    if is_finished:
+        run.finish(loss=0.5)
+    file.write_text("width = 8\n")
+    with pytest.raises(RunDirectoryError, match="the file has changed since"):
+        run.begin(config, {})
+    file.write_text("width = 4\n")
+    run.begin(config, {})
+    # A run of the time before goes on.
+    record = run.run_record()
+    del record["task_file_sha256"]
+    run.write_record(record)
+    run.begin(config, {})
 
 
 def test_a_start_without_work_leaves_nothing_that_it_made(tmp_path):

@@ -112,6 +112,7 @@ def test_without_rivals_there_is_no_final_round(launch_job, tmp_path, bindings):
 
 # Of a run that was begun when a grid had one round: what its config and record did not have.
 LATER = ("baseline.num_finalists = 3\n", "baseline.num_finalist_seeds = 3\n")
+LATER += ("baseline.earlier_run = None\n",)
 
 
 def _make_old(path, num_done):

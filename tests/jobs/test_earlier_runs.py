@@ -6,7 +6,8 @@ import json
 import pytest
 from job_results import GRID, TASK, rows_of
 
-from learned_lr.jobs import baseline, comparison
+from learned_lr.execution.run_directory import RunDirectory, RunDirectoryError
+from learned_lr.jobs import baseline, comparison, earlier_runs
 from learned_lr.trainees.episode import run_episode
 
 CONFIG = (
@@ -81,6 +82,8 @@ def test_a_stopped_run_goes_on_with_it(launch_job, first, runs):
     # Nothing is left to take over, and the binding makes no other run of it.
     assert launch_job("evaluate", first, EARLIER, config=WIDER) == 0
     assert len(runs) == 9
+    results = json.loads((_path(first) / "run.json").read_text())["results"]
+    assert (results["num_runs"], results["num_taken_over"]) == (9, 0)
 
 
 def _interrupted(*arguments):
@@ -95,13 +98,38 @@ def test_runs_of_another_task_are_not_taken(launch_job, first, capsys):
     assert not _path(first).exists()
 
 
-def test_runs_of_another_version_are_not_taken(launch_job, first, capsys):
+@pytest.mark.parametrize("is_earlier_start", [False, True])
+def test_runs_of_another_version_are_not_taken(
+    launch_job, first, capsys, is_earlier_start
+):
     file = _path(first / "first") / "run.json"
     record = json.loads(file.read_text())
-    record["versions"]["tensorflow-cpu"] = "2.14.0"
+    older = {**record["versions"], "tensorflow-cpu": "2.14.0"}
+    if is_earlier_start:
+        record["earlier_starts"] = [{"commit": "a", "versions": older}]
+    else:
+        record["versions"] = older
     file.write_text(json.dumps(record))
     assert launch_job("evaluate", first, EARLIER, config=WIDER) == 1
     assert "the version of tensorflow-cpu is 2.14.0 there" in capsys.readouterr().err
+
+
+def test_runs_of_another_content_of_the_tasks_file_are_not_taken(tmp_path):
+    file = tmp_path / "my_task.py"
+    config = f"task.file = {str(file)!r}\n"
+    found = []
+    for content in ("width = 4\n", "width = 8\n", "width = 4\n"):
+        file.write_text(content)
+        path = tmp_path / "evaluate" / "my_task" / str(len(found))
+        found.append(RunDirectory(str(path)))
+        found[-1].begin(config, {})
+    first, other, same = found
+    first.write("episodes/a_1.npz", b"episode")
+    with pytest.raises(RunDirectoryError, match="the content of task.file is "):
+        earlier_runs.take_over(other, "evaluate/my_task/0", ["a_1"])
+    assert earlier_runs.take_over(same, "evaluate/my_task/0", ["a_1"]) == {"a_1"}
+    for run in found:
+        run.close()
 
 
 def test_where_there_is_no_run_one_sentence_says_so(launch_job, tmp_path, capsys):

@@ -118,6 +118,20 @@ def test_equal_schedules_are_run_once(run_jobs, grid, evaluation):
     assert first == second
 
 
+def test_a_finished_run_is_not_that_of_another_winner(run_jobs, tmp_path, capsys):
+    assert run_jobs(tmp_path, "baseline", "evaluate") == 0
+    assert run_jobs(tmp_path, "evaluate") == 0
+    assert "a finished run: nothing is left to do" in capsys.readouterr().out
+    file = tmp_path / "baseline" / "quadratic" / "toy" / "best.json"
+    best = json.loads(file.read_text())
+    other = {**best, "schedule": {"kind": "constant", "learning_rate": 0.25}}
+    file.write_text(json.dumps(other))
+    assert run_jobs(tmp_path, "evaluate") == 1
+    changed = f"best of grid: {best['name']}, best of grid: constant 0.25"
+    message = f"found others in place of: {changed}. Give the gin file another name"
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("binding", "message"),
     [

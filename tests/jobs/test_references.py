@@ -16,14 +16,19 @@ from learned_lr.trainees.families import parse
 from learned_lr.trainees.scaled_schedules import BaseAtPeak
 
 QUICK, NOISY = "quadratic-d4-noise10-s50", "quadratic-d10-noise50-s40"
-CONFIG = f"""
+FAMILY = f"""
 family.name = 'toys'
 family.num_decisions = 5
 family.training = ['{QUICK}']
 family.held_out = ['{NOISY}']
-references.min_peak = 0.01
-references.max_peak = 0.3
 workers.num_workers = 0
+"""
+CONFIG = FAMILY + "references.min_peak = 0.01\nreferences.max_peak = 0.3\n"
+JUDGE = """
+judge.references = 'references/toys/toy'
+judge.num_seeds = 1
+judge.rivals = ('calibrated',)
+judge.against = None
 """
 PEAKS = [0.01, 0.03, 0.1, 0.3]
 SEEDS = [1_000_000_000, 1_000_000_001]
@@ -139,3 +144,12 @@ def test_a_finished_run_is_not_run_again(launch_job, path, capsys):
 def test_what_cannot_be_run_is_refused(launch_job, tmp_path, capsys, binding, message):
     assert launch_job("references", tmp_path, binding, config=CONFIG) == 1
     assert message in capsys.readouterr().err
+
+
+def test_nothing_is_judged_by_another_base_than_was_tuned(launch_job, path, capsys):
+    root_dir, other = path.parents[2], "base_schedule.warmup_fraction = 0.2"
+    config = FAMILY + JUDGE
+    assert launch_job("judge", root_dir, other, config=config) == 1
+    message = "base_schedule.warmup_fraction is 0.05 there and 0.2 here"
+    assert message in capsys.readouterr().err
+    assert launch_job("judge", root_dir, config=config) == 0

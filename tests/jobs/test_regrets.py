@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -69,6 +70,29 @@ def test_references_that_are_refused_are_not_copied(run):
     with pytest.raises(RunDirectoryError, match="found none for 1: c"):
         regrets.References.of_run(run, path, ("a", "c"))
     assert run.read(regrets.FILE) is None
+
+
+@pytest.mark.parametrize(
+    ("there", "difference"),
+    [
+        # Of the time before there was a hold.
+        ("base_schedule.warmup_fraction = 0.05\n", None),
+        (
+            "base_schedule.decay = 'linear'\nbase_schedule.warmup_fraction = 0.2\n",
+            "warmup_fraction is 0.2 there and 0.05 here; base_schedule.decay is 'linear' there",
+        ),
+    ],
+)
+def test_references_of_another_base_are_refused(run, tmp_path, there, difference):
+    run.begin("base_schedule.hold_fraction = 0.0\n", {})
+    path = "references/family/default"
+    (tmp_path / path / "operative_config.gin").write_text(there)
+    if difference is None:
+        assert regrets.References.of_run(run, path).peak("a") == 0.02
+    else:
+        with pytest.raises(RunDirectoryError, match=re.escape(difference)):
+            regrets.References.of_run(run, path)
+        assert run.read(regrets.FILE) is None
 
 
 def test_references_that_are_missing(run):

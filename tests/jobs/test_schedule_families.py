@@ -63,7 +63,7 @@ def test_every_kind_has_a_family():
     gin.bind_parameter("random_search.num_runs", 2)
     found = schedule_families.collect([_family(name) for name in PLAIN], "")
     kinds = {schedule_descriptions.describe(s)["kind"] for s in found.values()}
-    assert kinds == set(schedule_descriptions.KINDS)
+    assert kinds | {"replay"} == set(schedule_descriptions.KINDS)
 
 
 @pytest.mark.parametrize("kind", ["step_decay", "cosine"])
@@ -153,6 +153,18 @@ def test_the_committed_grid_has_a_winner():
     assert found == {
         "best of grid: step decay 0.01, 50, 0.88": schedules.StepDecay(0.01, 50, 0.88)
     }
+
+
+def test_a_recorded_schedule_may_win(tmp_path):
+    gin.bind_parameter("best_of_grid.run", "")
+    (replay,) = _family("paper_schedule")("").values()
+    best = {"schedule": schedule_descriptions.describe(replay)}
+    (tmp_path / "best.json").write_text(json.dumps(best))
+    (found,) = _family("best_of_grid")(str(tmp_path)).values()
+    assert found == replay
+    (tmp_path / "best.json").write_text(json.dumps({"schedule": {"kind": "learned"}}))
+    with pytest.raises(ValueError, match="found a controller, .* with @controller"):
+        _family("best_of_grid")(str(tmp_path))
 
 
 def test_no_winner_yet(tmp_path):

@@ -77,6 +77,7 @@ def test_table_summary_and_run_directories(launch_sweep, run_path, capsys):
         "num_diverged",
         "num_gradient_samples",
         "num_runs",
+        "num_taken_over",
         "num_trainee_steps",
         "message",
     ]
@@ -260,6 +261,7 @@ def test_hparams_page_has_bindings_and_final_metrics(launch_sweep, run_path):
         "num_diverged",
         "num_gradient_samples",
         "num_runs",
+        "num_taken_over",
         "num_trainee_steps",
     ]
     for row in _rows(run_path):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 
 from hand_made_runs import EPISODE, write_table
 
-from learned_lr.report import statistics
+from learned_lr.report import assembly, statistics
 
 TASK = "fashion_mnist_lenet5"
 EVALUATE = """
@@ -98,3 +99,21 @@ def make_searches(root_dir):
     recipe = "environment.transform = 'raw'\nenvironment.reward = 'validation_loss'\n"
     make_run(train / TASK / "paper", recipe, num_runs=52, num_gradient_samples=None)
     make_run(train / "cifar10_lenet5" / "tuned", tuned, num_runs=20)
+
+
+def contenders_rows(root_dir):
+    """The report's table of contenders: values by (data set, network, contender), and as it is shown."""
+    assembly.report(str(root_dir))
+    file = root_dir / "report" / "contenders.csv"
+    rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+    text = (root_dir / "report" / "report.md").read_text(encoding="utf-8")
+    text = text.replace("\\", "").replace("**", "")
+    section = text.partition("## Contenders")[2].partition("\n## ")[0]
+    shown = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in section.splitlines()
+        if line.startswith("| ")
+    ]
+    keys = [(r["dataset"], r["network"], r["contender"]) for r in rows]
+    assert keys == [tuple(cells[:3]) for cells in shown[1:]] and keys
+    return dict(zip(keys, rows)), {tuple(cells[:3]): cells[3:] for cells in shown[1:]}

@@ -12,34 +12,17 @@ from hand_made_contenders import (
     LOSSES,
     SOURCES,
     TASK,
+    contenders_rows,
     make_evaluation,
     make_run,
     make_searches,
 )
 
 from learned_lr.control import pretrained
-from learned_lr.report import assembly, contenders, paper_rows, statistics
+from learned_lr.report import contenders, paper_rows, statistics
 from learned_lr.trainees import families, spend, tasks
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-def _rows(root_dir):
-    """The table's values by (data set, network, contender), and as it is shown."""
-    assembly.report(str(root_dir))
-    file = root_dir / "report" / "contenders.csv"
-    rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
-    text = (root_dir / "report" / "report.md").read_text(encoding="utf-8")
-    text = text.replace("\\", "").replace("**", "")
-    section = text.partition("## Contenders")[2].partition("\n## ")[0]
-    shown = [
-        [cell.strip() for cell in line.split("|")[1:-1]]
-        for line in section.splitlines()
-        if line.startswith("| ")
-    ]
-    keys = [(r["dataset"], r["network"], r["contender"]) for r in rows]
-    assert keys == [tuple(cells[:3]) for cells in shown[1:]] and keys
-    return dict(zip(keys, rows)), {tuple(cells[:3]): cells[3:] for cells in shown[1:]}
 
 
 @pytest.fixture
@@ -47,7 +30,7 @@ def everything(tmp_path):
     """The table of a root directory with all contenders of one task."""
     make_evaluation(tmp_path)
     make_searches(tmp_path)
-    return _rows(tmp_path)
+    return contenders_rows(tmp_path)
 
 
 def test_each_contender_has_its_role_and_its_spend(everything):
@@ -101,7 +84,7 @@ def test_figures_are_paired_with_the_grids_winner(everything):
 
 def test_against_another_schedule_no_difference_is_shown(tmp_path):
     make_evaluation(tmp_path, reference="constant 0.1")
-    _, shown = _rows(tmp_path)
+    _, shown = contenders_rows(tmp_path)
     cells = shown["fashion_mnist", "lenet5", "best cosine of a search"]
     assert cells[2:5] == ["0.5417 ± 0.0722", "–", "–"]
 
@@ -110,7 +93,7 @@ def test_what_is_not_run_is_named(tmp_path):
     config = EVALUATE.replace("     @tuned/controller,\n", "")
     make_evaluation(tmp_path, config.replace("     @cosine/best_of_grid,\n", ""))
     make_searches(tmp_path)
-    _, shown = _rows(tmp_path)
+    _, shown = contenders_rows(tmp_path)
     missing = {key for key, cells in shown.items() if cells[1] == "not run"}
     roles = ("best cosine of a search", "fine-tuned from the default")
     pairs = [(d, n) for d in ("fashion_mnist", "cifar10") for n in ("cnn", "resnet18")]
@@ -118,24 +101,6 @@ def test_what_is_not_run_is_named(tmp_path):
         *((*pair, "ours") for pair in pairs),
         *(("fashion_mnist", "lenet5", role) for role in roles),
     }
-
-
-def test_searches_that_are_not_there_leave_the_spend_open(tmp_path):
-    make_evaluation(tmp_path)
-    values, shown = _rows(tmp_path)
-    for role in ("winner of the grid", "a controller"):
-        row = values["fashion_mnist", "lenet5", role]
-        assert row["search_runs"] == row["gradient_samples"] == ""
-        assert shown["fashion_mnist", "lenet5", role][-3:] == ["–"] * 3
-
-
-def test_a_controller_of_unknown_training_is_not_free(tmp_path):
-    path = "train/fashion_mnist_lenet5/tuned/controller"
-    make_evaluation(tmp_path, EVALUATE.replace(path, "elsewhere/controller"))
-    make_searches(tmp_path)
-    values, _ = _rows(tmp_path)
-    row = values["fashion_mnist", "lenet5", "a controller"]
-    assert (row["schedule"], row["gradient_samples"]) == ("tuned", "")
 
 
 @pytest.mark.parametrize(
@@ -150,7 +115,7 @@ def test_other_searches_are_no_grid_of_the_papers(tmp_path, families, roles):
     for name in ("grid", "cosines"):
         config = f"baseline.families = [{families}]\n"
         make_run(tmp_path / "baseline" / TASK / name, config, num_runs=48)
-    values, shown = _rows(tmp_path)
+    values, shown = contenders_rows(tmp_path)
     own = [key[2] for key in values if key[1] == "lenet5"]
     assert set(roles) <= set(own)
     assert shown["fashion_mnist", "lenet5", "winner of the grid"][1] == "not run"
@@ -164,10 +129,21 @@ def test_what_two_evaluations_have_is_shown_once(tmp_path):
     )
     make_evaluation(tmp_path, first, folder="a_first")
     make_searches(tmp_path)
-    values, _ = _rows(tmp_path)
+    values, _ = contenders_rows(tmp_path)
     roles = [key[2] for key in values if key[1] == "lenet5"]
     assert len(roles) == 7
     text = (tmp_path / "report" / "contenders.csv").read_text(encoding="utf-8")
+    assert text.count("the default, never trained here") == 1
+
+
+def test_two_trainings_of_one_label_are_two_contenders(tmp_path, monkeypatch):
+    make_evaluation(tmp_path)
+    monkeypatch.setitem(SOURCES, "tuned", [TASK, "another"])
+    make_evaluation(tmp_path, folder="second")
+    make_searches(tmp_path)
+    contenders_rows(tmp_path)
+    text = (tmp_path / "report" / "contenders.csv").read_text(encoding="utf-8")
+    assert text.count("fine-tuned from the default,") == 2
     assert text.count("the default, never trained here") == 1
 
 
@@ -181,7 +157,7 @@ def test_a_denser_grid_is_another(tmp_path):
         (paper.replace("(", "(0.3, "), "winner of another grid"),
     ):
         path.write_text(f"baseline.families = [@step_decay]\n{rates}")
-        values, _ = _rows(tmp_path)
+        values, _ = contenders_rows(tmp_path)
         key = "fashion_mnist", "lenet5", role
         assert values[key]["schedule"] == "best of grid: step decay 0.01, 50, 0.9"
 
@@ -190,24 +166,9 @@ def test_the_default_is_known_by_its_names(tmp_path):
     assert {"default", pretrained.DEFAULT} == set(contenders.DEFAULTS)
     config = EVALUATE.replace("'default'\ntuned/", "'cifar10_relative'\ntuned/")
     make_evaluation(tmp_path, config)
-    values, _ = _rows(tmp_path)
+    values, _ = contenders_rows(tmp_path)
     role = "the package's cifar10_relative, never trained here"
     assert values["fashion_mnist", "lenet5", role]["gradient_samples"] == "0.0"
-
-
-def test_one_of_the_package_that_was_trained_on_the_task_is_not_free(
-    tmp_path, monkeypatch
-):
-    config = EVALUATE.replace("'default'\ntuned/", "'fashion_mnist_lenet5'\ntuned/")
-    monkeypatch.setitem(SOURCES, "default", [TASK])
-    make_evaluation(tmp_path, config)
-    values, shown = _rows(tmp_path)
-    key = (
-        "fashion_mnist",
-        "lenet5",
-        "the package's fashion_mnist_lenet5, trained on fashion_mnist_lenet5",
-    )
-    assert values[key]["gradient_samples"] == "" and shown[key][-3:] == ["–"] * 3
 
 
 def test_the_differences_of_a_second_evaluation_are_from_the_same_winner(tmp_path):
@@ -218,34 +179,18 @@ def test_the_differences_of_a_second_evaluation_are_from_the_same_winner(tmp_pat
     second += EVALUATE.partition("]")[2]
     make_evaluation(tmp_path, second, folder="second")
     make_searches(tmp_path)
-    values, _ = _rows(tmp_path)
+    values, _ = contenders_rows(tmp_path)
     role = "the package's many_tasks, never trained here"
     row = values["fashion_mnist", "lenet5", role]
     assert float(row["test_loss_difference"]) == pytest.approx(0.625 / 3)
     assert row["test_loss_p"] != ""
 
 
-def test_of_several_controllers_each_has_its_spend(tmp_path):
-    config = EVALUATE.replace("@tuned/controller", "@tuned/controllers")
-    config = config.replace("tuned/controller.label", "tuned/controllers.label")
-    paths = [f"train/fashion_mnist_lenet5/{n}/controller" for n in ("tuned", "second")]
-    config += f"tuned/controllers.paths = {tuple(paths)}\n"
-    make_evaluation(tmp_path, config)
-    make_searches(tmp_path)
-    second = "train.initial_controller = 'default'\n"
-    path = tmp_path / "train" / TASK / "second"
-    make_run(path, second, num_runs=30, num_gradient_samples=30e6)
-    values, shown = _rows(tmp_path)
-    key = "fashion_mnist", "lenet5", "fine-tuned from the default"
-    assert float(values[key]["gradient_samples"]) == 25e6
-    assert shown[key][-3:] == ["2 x 25", "25.0", "0.31"]
-
-
 def test_an_unfinished_evaluation_is_known_by_its_task(tmp_path):
     make_evaluation(tmp_path)
     path = tmp_path / "evaluate" / TASK / "run" / "run.json"
     path.write_text(json.dumps({"status": "running"}))
-    values, _ = _rows(tmp_path)
+    values, _ = contenders_rows(tmp_path)
     assert ("fashion_mnist", "lenet5", "winner of the grid") in values
 
 
@@ -265,7 +210,7 @@ def test_a_thin_network_is_no_row_of_the_papers(tmp_path):
     task = "fashion_mnist_resnet18_thin"
     config = EVALUATE.replace(TASK, task) + "task.precision = 'mixed_bfloat16'\n"
     make_evaluation(tmp_path, config, task=task, model="resnet18")
-    values, _ = _rows(tmp_path)
+    values, _ = contenders_rows(tmp_path)
     network = "resnet18_thin, precision = 'mixed_bfloat16'"
     assert ("fashion_mnist", network, "winner of the grid") in values
     assert ("fashion_mnist", "resnet18", "ours") in values
@@ -274,7 +219,7 @@ def test_a_thin_network_is_no_row_of_the_papers(tmp_path):
 def test_evaluations_without_a_grid_have_no_row(tmp_path):
     config = "evaluate.families = [@controller]\ncontroller.label = 'default'\n"
     make_evaluation(tmp_path, config)
-    values, _ = _rows(tmp_path)
+    values, _ = contenders_rows(tmp_path)
     assert not [key for key in values if key[1] == "lenet5"]
 
 

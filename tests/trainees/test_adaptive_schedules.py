@@ -237,6 +237,27 @@ def test_learned_with_a_base_decides_as_often_as_in_its_training():
     np.testing.assert_allclose(rates(task, losses), rates(coarse, means), rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("num_steps", "interval", "expected"),
+    # Four in its training. 13 of 52 steps are no multiple of 4: every 16.
+    [(80, 20, 4), (80, 5, 4), (80, 40, 2), (52, 4, 4), (64, 8, 4), (48, 8, 3)],
+)
+def test_learned_with_a_base_decides_at_the_ends_of_intervals(
+    num_steps, interval, expected
+):
+    task = QuadraticTask("toy", num_steps, interval)
+    controller = _controller(True, 1.0, BaseSchedule(final_fraction=1.0))
+    schedule = adaptive_schedules.Learned(controller)
+    assert schedule.num_decisions(task) == expected
+    next_rates, levels = schedule.start(task), []
+    for step in range(0, num_steps, interval):
+        # Each decision raises the level.
+        levels.append(next_rates(step, MEASUREMENT)[-1])
+    assert len(np.unique(levels)) == expected
+    own = adaptive_schedules.Learned(_controller(True))
+    assert own.num_decisions(task) == num_steps // interval
+
+
 def test_learned_pickled():
     schedule = adaptive_schedules.Learned(_controller(True))
     copy = pickle.loads(pickle.dumps(schedule))

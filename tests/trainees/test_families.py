@@ -71,6 +71,8 @@ def test_a_name_is_a_task():
         ("digits-mlp-b0-s50", "task.batch_size to be an integer >= 1, found 0"),
         ("quadratic-b8-s50", "found 'b8'"),
         ("mnist-mlp-b8-s50", "found 'mnist'"),
+        ("digits-mlp-decay5-b8-s50", "adamw beside a weight decay .* found adam,"),
+        ("digits-mlp-sgd-decay5-b8-s50", "found sgd, which has none"),
     ],
 )
 def test_names_that_are_no_task(name, message):
@@ -97,6 +99,17 @@ def test_splits():
         (
             {"training": ["quadratic-s25"], "held_out": ["quadratic-s25"]},
             r"\['quadratic-s25'\] twice",
+        ),
+        (
+            {"training": ["quadratic-d4-s25"], "held_out": ["quadratic-s25-d4"]},
+            "found one as 'quadratic-d4-s25' and 'quadratic-s25-d4'",
+        ),
+        (
+            {
+                "selection": ["digits-mlp-adam-b8-s25"],
+                "held_out": ["digits-mlp-v500-b8-s25"],
+            },
+            "found one as 'digits-mlp-adam-b8-s25' and 'digits-mlp-v500-b8-s25'",
         ),
         ({"training": ["quadratic-s26"]}, "a multiple of 25 decisions"),
         (

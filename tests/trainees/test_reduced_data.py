@@ -29,6 +29,19 @@ def test_fewer_images_are_those_of_the_data_set():
     assert [len(getattr(whole, f"{part}_labels")) for part in PARTS] == [1197, 300, 300]
 
 
+def test_fewer_images_of_a_function_of_ones_own():
+    whole = datasets.load("digits", 50, 100)
+    own = _task(lambda: whole, num_train_images=30, num_validation_images=20)
+    found = reduced_data.load(own)
+    np.testing.assert_array_equal(found.train_images, whole.train_images[:30])
+    np.testing.assert_array_equal(found.train_labels, whole.train_labels[:30])
+    np.testing.assert_array_equal(found.validation_images, whole.validation_images[30:])
+    np.testing.assert_array_equal(found.validation_labels, whole.validation_labels[30:])
+    np.testing.assert_array_equal(found.test_images, whole.test_images)
+    with pytest.raises(ValueError, match="images of digits to be at most 100, found"):
+        reduced_data.load(_task(lambda: whole, num_train_images=101))
+
+
 def test_pooling_averages_squares():
     images = np.arange(2 * 4 * 4 * 2, dtype=np.uint8).reshape(2, 4, 4, 2)
     images[0, :2, :2, 0] = 255
