@@ -59,6 +59,6 @@ def test_a_run_that_falls_below_zero_keeps_the_level_it_has_there(digits):
     assert losses[0] > 0 > losses[-1]
     assert callback.num_explosions == 0
     assert len(said) == 1
-    levels = [level for _, level, _ in callback._run.loop._rows]
+    levels = callback._run.loop.state()["rows"][:, 1].tolist()
     assert len(set(levels)) > 1
     assert len(set(levels[-5:])) == 1
