@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import pathlib
+
+import family_jobs
 
 from learned_lr.jobs import contenders
 
@@ -39,20 +39,19 @@ FIGURES = ("regrets.png", "profiles.png")
 
 def judge(launch_job, root_dir, *bindings, references=REFERENCES, config=CONFIG):
     """Writes references and runs the job; returns its exit code."""
-    folder = pathlib.Path(root_dir) / "references" / "toys" / "toy"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "references.json").write_text(json.dumps(references))
-    return launch_job("judge", root_dir, *bindings, config=config)
+    return family_jobs.launch(
+        launch_job, "judge", root_dir, *bindings, references=references, config=config
+    )
 
 
 def path_of(root_dir):
     """The run directory."""
-    return pathlib.Path(root_dir) / "judge" / "toys" / "toy"
+    return family_jobs.path_of(root_dir, "judge")
 
 
 def read_rows(path, name="judge.csv"):
     """The rows of a table."""
-    return list(csv.DictReader((path / name).read_text().splitlines()))
+    return family_jobs.read_rows(path, name)
 
 
 def rows_with(rows, **values):

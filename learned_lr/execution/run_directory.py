@@ -16,6 +16,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 CONFIG_FILE = "operative_config.gin"
@@ -225,15 +226,22 @@ def _make_folders(path: str) -> list[str]:
 
 
 def config_differences(expected: str, found: str) -> list[str]:
-    """Returns 'binding: a there, b here' for each binding that differs between configs."""
+    """Returns 'binding is a there and b here' for each binding that differs between configs, and that a start may not change."""
     there, here = bindings(expected), bindings(found)
+    for name in {*_FREE_BINDINGS, *_LATER_BINDINGS} - ({*_LATER_BINDINGS} & {*there}):
+        there.pop(name, None)
+        here.pop(name, None)
+    return differing(there, here)
+
+
+def differing(
+    there: Mapping[str, str], here: Mapping[str, str], absent: str = "not bound"
+) -> list[str]:
+    """Returns 'name is a there and b here' for each value that differs, in the order of their names; `absent` stands for none."""
     return [
-        f"{name} is {there.get(name, 'not bound')} there and "
-        f"{here.get(name, 'not bound')} here"
+        f"{name} is {there.get(name, absent)} there and {here.get(name, absent)} here"
         for name in sorted({*there, *here})
         if there.get(name) != here.get(name)
-        and name not in _FREE_BINDINGS
-        and (name in there or name not in _LATER_BINDINGS)
     ]
 
 

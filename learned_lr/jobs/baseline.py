@@ -136,7 +136,13 @@ class GridRuns:
       num_taken_over: of its runs, those that an earlier grid had run.
     """
 
-    def __init__(self, run: RunDirectory, task, grid: Schedules, earlier_run=None):
+    def __init__(
+        self,
+        run: RunDirectory,
+        task: Any,
+        grid: Schedules,
+        earlier_run: str | None = None,
+    ):
         """Takes the run directory, the task, the schedules by name and an earlier grid's; runs nothing."""
         self._run, self._task, self._grid = run, task, grid
         self._earlier_run = earlier_run

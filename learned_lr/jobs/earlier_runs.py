@@ -14,6 +14,7 @@ from learned_lr.execution.run_directory import (
     RunDirectory,
     RunDirectoryError,
     bindings,
+    differing,
     versions,
 )
 
@@ -72,11 +73,7 @@ def _check(run, folder):
     differences: list[str] = []
     for start in (record, *record.get(EARLIER_STARTS, ())):
         found = {**there, **_named(start.get("versions", {}))}
-        differences += [
-            f"{name} is {found.get(name, 'not known')} there and {here.get(name, 'not known')} here"
-            for name in sorted({*found, *here})
-            if found.get(name) != here.get(name)
-        ]
+        differences += differing(found, here, absent="not known")
     if differences:
         raise RunDirectoryError(
             f"Expected {folder} to hold runs of the same task, found another: "

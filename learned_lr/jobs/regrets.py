@@ -17,6 +17,7 @@ from learned_lr.execution.run_directory import (
     RunDirectory,
     RunDirectoryError,
     bindings,
+    differing,
 )
 
 FILE = "references.json"
@@ -127,19 +128,20 @@ def _check_config(run, path):
     if not os.path.isfile(path):
         return
     with open(path, encoding="utf-8") as file:
-        there = bindings(file.read())
-    here = bindings((run.read(CONFIG_FILE) or b"").decode())
-    differences = []
-    for field in dataclasses.fields(BaseSchedule):
-        name, default = f"base_schedule.{field.name}", repr(field.default)
-        was, is_now = there.get(name, default), here.get(name, default)
-        if was != is_now:
-            differences.append(f"{name} is {was} there and {is_now} here")
-    if differences:
+        there = _base_schedule(file.read())
+    here = _base_schedule((run.read(CONFIG_FILE) or b"").decode())
+    found = differing(there, here)
+    if found:
         raise RunDirectoryError(
             f"Expected references of this base schedule, found those of another in {os.path.dirname(path)}: "
-            f"{'; '.join(differences)}. Give both jobs the same bindings."
+            f"{'; '.join(found)}. Give both jobs the same bindings."
         )
+
+
+def _base_schedule(config):
+    bound, fields = bindings(config), dataclasses.fields(BaseSchedule)
+    names = {f"base_schedule.{field.name}": repr(field.default) for field in fields}
+    return {name: bound.get(name, default) for name, default in names.items()}
 
 
 def figures(regrets: Iterable[float]) -> dict[str, float]:

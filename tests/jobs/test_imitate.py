@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import pathlib
 import shutil
 
+import family_jobs
 import numpy as np
 import pytest
 from killed_writes import run_killed_at_writes
@@ -50,18 +49,13 @@ TABLES = ("imitation.csv", "episodes.csv", "evaluations.csv")
 
 
 def _run(launch_job, root_dir, *bindings, references=REFERENCES):
-    folder = pathlib.Path(root_dir) / "references" / "toys" / "toy"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "references.json").write_text(json.dumps(references))
-    return launch_job("imitate", root_dir, *bindings, config=CONFIG)
+    return family_jobs.launch(
+        launch_job, "imitate", root_dir, *bindings, references=references, config=CONFIG
+    )
 
 
 def _path(root_dir):
-    return pathlib.Path(root_dir) / "imitate" / "toys" / "toy"
-
-
-def _rows(path, name):
-    return list(csv.DictReader((path / name).read_text().splitlines()))
+    return family_jobs.path_of(root_dir, "imitate")
 
 
 def _results(path):
@@ -82,7 +76,7 @@ def finished(tmp_path_factory, launch_job):
 
 
 def test_tables_hold_a_row_for_each_thing_done(finished):
-    episodes = _rows(finished, "episodes.csv")
+    episodes = family_jobs.read_rows(finished, "episodes.csv")
     assert [(row["round"], row["task"], row["seed"]) for row in episodes] == [
         ("1", TRAINING[0], "0"),
         ("1", TRAINING[1], "1"),
@@ -91,28 +85,31 @@ def test_tables_hold_a_row_for_each_thing_done(finished):
     ]
     multipliers = [float(row["rate_multiplier"]) for row in episodes]
     assert multipliers == [families.draw_multiplier(4.0, seed) for seed in range(4)]
-    evaluations = _rows(finished, "evaluations.csv")
+    evaluations = family_jobs.read_rows(finished, "evaluations.csv")
     assert [(row["round"], row["task"], row["seed"]) for row in evaluations] == [
         (number, SELECTION[0], seed)
         for number in "12"
         for seed in ("1000000000", "1000000001")
     ]
-    rounds = _rows(finished, "imitation.csv")
+    rounds = family_jobs.read_rows(finished, "imitation.csv")
     found = [(r["round"], r["num_episodes"], r["num_decisions"]) for r in rounds]
     assert found == [("1", "2", "10"), ("2", "4", "20")]
 
 
 def test_regrets_are_those_of_the_table(finished):
     by_round = {}
-    for row in _rows(finished, "evaluations.csv"):
+    for row in family_jobs.read_rows(finished, "evaluations.csv"):
         loss = float(row["best_validation_loss"])
         assert float(row["regret"]) == pytest.approx(np.log((loss + 0.02) / 0.22))
         by_round.setdefault(row["round"], []).append(float(row["regret"]))
-    for row in _rows(finished, "imitation.csv"):
+    for row in family_jobs.read_rows(finished, "imitation.csv"):
         expected = np.mean(by_round[row["round"]])
         for name in ("mean_regret", "median_regret", "worst_regret"):
             assert float(row[name]) == pytest.approx(expected)
-    losses = [float(r["mean_regret"]) for r in _rows(finished, "imitation.csv")]
+    losses = [
+        float(r["mean_regret"])
+        for r in family_jobs.read_rows(finished, "imitation.csv")
+    ]
     controller = Controller.load(str(finished / "controller"))
     # Of two rounds the first is no candidate, however good it looks.
     assert controller.spec.provenance["round"] == 2
@@ -121,7 +118,7 @@ def test_regrets_are_those_of_the_table(finished):
 
 def test_evaluations_are_runs_of_the_controllers(finished):
     task = QuadraticTask(SELECTION[0], 20, 4, 4, 0.3)
-    for row in _rows(finished, "evaluations.csv"):
+    for row in family_jobs.read_rows(finished, "evaluations.csv"):
         controller = Controller.load(
             str(finished / f"controllers/round_0{row['round']}")
         )
@@ -220,7 +217,7 @@ def test_a_finished_run_is_not_run_again(
 def test_a_sample_of_the_tasks_with_two_episodes_each(launch_job, tmp_path):
     bindings = "imitate.num_tasks_per_round = 1", "imitate.num_episodes_per_task = 2"
     assert _run(launch_job, tmp_path, *bindings) == 0
-    episodes = _rows(_path(tmp_path), "episodes.csv")
+    episodes = family_jobs.read_rows(_path(tmp_path), "episodes.csv")
     assert [(row["round"], row["seed"]) for row in episodes] == [
         ("1", "0"),
         ("1", "1"),
@@ -228,7 +225,7 @@ def test_a_sample_of_the_tasks_with_two_episodes_each(launch_job, tmp_path):
         ("2", "3"),
     ]
     assert episodes[0]["task"] == episodes[1]["task"]
-    rounds = _rows(_path(tmp_path), "imitation.csv")
+    rounds = family_jobs.read_rows(_path(tmp_path), "imitation.csv")
     found = [(row["num_episodes"], row["num_decisions"]) for row in rounds]
     assert found == [("2", "10"), ("4", "20")]
 
@@ -295,7 +292,7 @@ def test_a_sweep_over_seeds(finished, launch_job, tmp_path):
     sweep = f"sweep.job = 'imitate'\nsweep.gin_files = ('{job}',)\nsweep.seeds = (0, 1)\nworkers.num_workers = 0\n"  # fmt: skip
     assert launch_job("sweep", tmp_path / "runs", config=sweep) == 0
     (path,) = (tmp_path / "runs" / "sweep").glob("*/*")
-    rows = _rows(path, "sweep.csv")
+    rows = family_jobs.read_rows(path, "sweep.csv")
     assert [row["imitate.seed"] for row in rows] == ["0", "1"]
     record = json.loads((finished / "run.json").read_text())
     expected = record["results"]["mean_regret"]

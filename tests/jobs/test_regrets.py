@@ -79,7 +79,7 @@ def test_references_that_are_refused_are_not_copied(run):
         ("base_schedule.warmup_fraction = 0.05\n", None),
         (
             "base_schedule.decay = 'linear'\nbase_schedule.warmup_fraction = 0.2\n",
-            "warmup_fraction is 0.2 there and 0.05 here; base_schedule.decay is 'linear' there",
+            "decay is 'linear' there and 'cosine' here; base_schedule.warmup_fraction is 0.2 there",
         ),
     ],
 )
