@@ -6,7 +6,6 @@ import errno
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
 
 import pytest
@@ -315,64 +314,3 @@ def test_interrupt_says_how_to_go_on(launch_raising, capsys):
 def test_other_errors_keep_their_traceback(launch_raising):
     with pytest.raises(KeyError, match="a bug"):
         launch_raising(KeyError("a bug"))
-
-
-def _run(*arguments, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@pytest.mark.parametrize("job", [*launch.JOBS, "report"])
-def test_help_shows_the_flags_and_an_example(job):
-    done = _run(f"learned_lr.{job}", "--help")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f"\n  python -m learned_lr.{job} --" in done.stdout
-    flags = ["--root_dir FOLDER"]
-    if job != "report":
-        flags += ["--gin_file FILE", "--gin_bindings BINDING"]
-    assert all(flag in done.stdout for flag in flags)
-    assert "helpfull" not in done.stdout and "`" not in done.stdout
-
-
-def test_wrong_flags_are_answered_with_the_nearest():
-    done = _run("learned_lr.train", "--gin_fil=x")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
-        "Error: unrecognized arguments: --gin_fil=x; did you mean --gin_file?\n"
-        "python -m learned_lr.train --help shows the flags.\n"
-    )
-
-
-@pytest.mark.parametrize("package", ["gin", "tensorflow"])
-def test_a_light_installation_says_what_is_missing(tmp_path, package):
-    (tmp_path / package).mkdir()
-    (tmp_path / package / "__init__.py").write_text(
-        f"raise ModuleNotFoundError(\"No module named '{package}'\", name='{package}')\n"
-    )
-    done = _run(
-        *("learned_lr.train", "--gin_file=gin/train/digits_cnn.gin"),
-        f"--root_dir={tmp_path / 'runs'}",
-        PYTHONPATH=str(tmp_path),
-    )
-    # TF-Agents prints a text of its own where TensorFlow is missing.
-    assert done.returncode == 1
-    assert done.stderr == (
-        f"Error: Expected the training stack, found no {package} (No module named "
-        f"'{package}'): pip install '.[train]' brings all that the jobs need.\n"
-    )
-    assert not (tmp_path / "runs").exists()
-
-
-def test_info_on_a_run_directory_says_where_its_controller_is():
-    done = _run("learned_lr.controller_info", "results/digits_cnn")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
-        "Expected a controller's folder, found 'results/digits_cnn', whose controller is "
-        "'results/digits_cnn/controller'.\n"
-    )
