@@ -5,7 +5,7 @@
 
 KERAS_BACKEND names the backend.
 
-A convolutional network with the layers of LeNet-5 on made-up images; fits of 1,000 steps without a callback, with an
+A network with two convolutions and two dense layers on made-up images; fits of 1,000 steps without a callback, with an
 empty one that has the batch hooks which the controller's needs, and with the default controller, after a short fit that
 compiles the training step. No data set and nothing of the training stack is needed.
 """
