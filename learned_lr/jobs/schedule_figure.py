@@ -9,6 +9,9 @@ import numpy as np
 
 from learned_lr.trainees.episode import Episode
 
+# A longer legend would lie on the curves.
+_MAX_LINES_INSIDE = 5
+
 
 def draw(
     groups: dict[str, list[Episode]], title: str, highlight: str | None = None
@@ -21,7 +24,10 @@ def draw(
       title: the figure's title.
       highlight: the group to draw thick.
     """
-    figure = matplotlib.figure.Figure(figsize=(10, 4), layout="constrained")
+    is_long = len(groups) > _MAX_LINES_INSIDE
+    figure = matplotlib.figure.Figure(
+        figsize=(10, 5 if is_long else 4), layout="constrained"
+    )
     rates, losses = figure.subplots(1, 2)
     for name, episodes in groups.items():
         width = 2.5 if name == highlight else 1.2
@@ -47,7 +53,13 @@ def draw(
     for axes, label in ((rates, "learning rate"), (losses, "validation loss")):
         axes.set(xlabel="trainee step", ylabel=label, yscale="log")
         axes.grid(alpha=0.3, which="both")
-    rates.legend(fontsize="small")
+    if is_long:
+        handles, labels = rates.get_legend_handles_labels()
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=2, fontsize="small"
+        )
+    else:
+        rates.legend(fontsize="small")
     figure.suptitle(title)
     return figure
 

@@ -204,6 +204,14 @@ def test_figure_is_the_same_bytes_each_time():
     assert pictures[0].startswith(b"\x89PNG\r\n") and len(pictures[0]) > 10_000
 
 
+@pytest.mark.parametrize("number", [5, 6])
+def test_a_long_legend_lies_beside_the_curves(number):
+    groups = {f"schedule {n}": [_episode(0, [9.0, 5.0])] for n in range(number)}
+    figure = schedule_figure.draw(groups, "title")
+    rates, _ = figure.axes
+    assert (rates.get_legend() is None) == bool(figure.legends) == (number == 6)
+
+
 def test_figure_draws_each_rate_over_the_interval_it_trained():
     episode = _episode(0, [9.0, 5.0, 4.0])
     rate = TRAJECTORY_COLUMNS.index("learning_rate")
