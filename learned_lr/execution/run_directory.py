@@ -228,7 +228,8 @@ def _make_folders(path: str) -> list[str]:
 def config_differences(expected: str, found: str) -> list[str]:
     """Returns 'binding is a there and b here' for each binding that differs between configs, and that a start may not change."""
     there, here = bindings(expected), bindings(found)
-    for name in {*_FREE_BINDINGS, *_LATER_BINDINGS} - ({*_LATER_BINDINGS} & {*there}):
+    added = [name for name in _LATER_BINDINGS if name not in there]
+    for name in (*_FREE_BINDINGS, *added):
         there.pop(name, None)
         here.pop(name, None)
     return differing(there, here)

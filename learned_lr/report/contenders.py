@@ -94,10 +94,10 @@ def _grid_role(evaluation, name, source):
     families = _text(source, "baseline.families") if source else ""
     if families.count("@") > 1:
         return "best of a search over families"
-    if kind == "cosine":
-        return COSINE
     if "@random_search" in families:
         return "best of a random search"
+    if kind == "cosine":
+        return COSINE
     return GRID if source is None or _is_papers(source) else "winner of another grid"
 
 

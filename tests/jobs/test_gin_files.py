@@ -78,24 +78,34 @@ def test_the_searches_of_a_row(compared, task, search, num_runs):
 
 @pytest.mark.parametrize("task", LENET5)
 def test_what_the_contenders_name_has_a_gin_file(task):
-    files = [ROOT / "gin/evaluate" / f"{t}_contenders.gin" for t in (LENET5[0], task)]
-    found = {}
-    for file in files:
-        found.update(bindings(file.read_text(encoding="utf-8")))
-    text = " ".join(found.values())
-    searches = set(re.findall(r"'baseline/([^']+)'", text))
-    stems = {f"{task}{search}" for search in ("", "_cosines", "_random", "_dense")}
-    assert searches == {f"{task}/{stem}" for stem in stems}
-    points = re.findall(r"'sweep/train/(\w+)/points/0(\d)-seed=(\d)/controller'", text)
-    stems |= {stem for stem, _, _ in points}
-    for stem in {stem for stem, _, _ in points}:
+    file = ROOT / "gin" / "evaluate" / f"{task}_contenders.gin"
+    text = file.read_text(encoding="utf-8")
+    while include := re.search(r"^include '(.+)'$", text, re.MULTILINE):
+        included = (ROOT / include[1]).read_text(encoding="utf-8")
+        text = text.replace(include[0], included)
+    families = bindings(text)["evaluate.families"]
+    moved = {"source": LENET5[0], "moved": LENET5[0]} if "@moved/" in families else {}
+    searches = {}
+    for scope, folder, stem in re.findall(
+        r"^(?:(\w+)/)?best_of_grid\.run = 'baseline/(\w+)/(\w+)'", text, re.MULTILINE
+    ):
+        searches[scope] = (folder, stem)  # The last one of a name counts.
+    kinds = {"": "", "cosines": "_cosines", "random": "_random", "dense": "_dense"}
+    expected = {scope: (task, f"{task}{kind}") for scope, kind in kinds.items()}
+    expected |= {scope: (t, t) for scope, t in moved.items() if scope == "source"}
+    assert searches == expected
+    assert set(re.findall(r"@(\w+)/best_of_grid", families)) == {*searches} - {""}
+    trained = {"tuned": f"{task}_tuned", "paper": f"{task}_paper"}
+    trained |= {s: f"{t}_tuned" for s, t in moved.items() if s == "moved"}
+    assert set(re.findall(r"@(\w+)/controllers", families)) == {*trained}
+    for scope, stem in trained.items():
+        paths = bindings(text)[f"{scope}/controllers.paths"]
+        points = [f"{stem}/points/{n:02}-seed={n}/controller" for n in range(3)]
+        assert re.findall(r"'sweep/train/([^']+)'", paths) == points
         file = ROOT / "gin" / "sweep" / f"{stem}.gin"
         swept = bindings(file.read_text(encoding="utf-8"))
         assert swept["sweep.gin_files"] == f"('gin/train/{stem}.gin',)"
-        own = [(number, seed) for name, number, seed in points if name == stem]
-        assert own == [(str(n), str(n)) for n in range(3)]
         assert swept["sweep.seeds"] == "(0, 1, 2)"
-    assert {stem for stem, _, _ in points} == {f"{task}_paper", f"{task}_tuned"}
 
 
 @pytest.mark.parametrize("task", LENET5)
