@@ -23,7 +23,7 @@ FOUND = $(or $(shell "$(TRIED)" --version 2>/dev/null),nothing that runs) ($(TRI
 
 help:
 	@echo 'make quickstart  set up .venv, then train a controller on the digits'
-	@echo 'make controller  the controllers that the package ships, from references to their judgement; TFDS_DATA_DIR is needed'
+	@echo 'make controller  the package's default controller, from references to its judgement; TFDS_DATA_DIR is needed'
 	@echo 'make test        format, lint, types and the tests that need no data set'
 	@echo 'make test-unit   the quick ones of them: under a minute on two cores'
 	@echo 'make test-data   the tests on real data, which TFDS_DATA_DIR must hold'

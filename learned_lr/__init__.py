@@ -1,4 +1,4 @@
-"""Learned learning-rate control: a PPO controller that picks the learning rate while a network trains.
+"""Learned learning-rate control: a trained controller picks the learning rate while a network trains.
 
 `LearnedLearningRate` puts a trained controller into Keras' `fit`, `ControlLoop` into any
 other training loop, and `Replay` runs the learning rates again that one of them chose.

@@ -78,8 +78,8 @@ def parse_flags(
             f"  {example}\n"
             f'  {example} \\\n      --gin_bindings="workers.num_workers = 4" '
             "--root_dir=/tmp/runs\n\n"
-            "The same command again goes on where it was stopped. What a binding may name\n"
-            "stands in docs/ and in the files of gin/; a wrong name is answered with the nearest."
+            "The same command again goes on where it was stopped. A run writes all that can be\n"
+            "bound, with its value, to operative_config.gin; a wrong name is answered with the nearest."
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -131,7 +131,7 @@ def test_long_description_is_the_readme(metadata):
 def test_metadata_says_who_and_what(metadata):
     assert metadata["Name"] == "learned_lr"
     assert metadata["Version"] == learned_lr.__version__
-    assert metadata["Summary"].startswith("A PPO controller that picks the")
+    assert metadata["Summary"].startswith("A trained controller picks the")
     assert metadata["Author"] == "The learned_lr developers"
     assert metadata["License-Expression"] == "MIT"
     assert metadata.get_all("License-File") == ["LICENSE"]
