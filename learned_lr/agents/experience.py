@@ -10,6 +10,7 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory as trajectories
 
 from learned_lr.agents.collection import CollectedEpisode
+from learned_lr.control.controller import Controller
 
 
 def experience_of(
@@ -49,3 +50,24 @@ def experience_of(
         discount=padded(discount, last=1.0),
     )
     return tf.nest.map_structure(tf.convert_to_tensor, trajectory)
+
+
+def kl_divergence(
+    controller: Controller, episodes: Sequence[CollectedEpisode]
+) -> float:
+    """Returns the mean KL(old || new) over all decisions, of Gaussians.
+
+    log(s1 / s0) + (s0^2 + (m0 - m1)^2) / (2 s1^2) - 1/2
+
+    Args:
+      controller: the new policy.
+      episodes: as the old one collected them.
+    """
+    new, terms = controller.action_deviation, []
+    for episode in episodes:
+        state, old = controller.initial_state(), episode.deviation
+        for observation, mean in zip(episode.observations, episode.means):
+            new_mean, state = controller.act(observation, state)
+            shift = (old**2 + (mean - new_mean) ** 2) / (2 * new**2)
+            terms.append(np.log(new / old) + shift - 0.5)
+    return float(np.mean(terms))

@@ -22,7 +22,7 @@ import gin
 from learned_lr.agents import actor_weights
 from learned_lr.agents.collection import CollectedEpisode
 from learned_lr.agents.environment import EnvironmentConfig
-from learned_lr.agents.experience import experience_of
+from learned_lr.agents.experience import experience_of, kl_divergence
 from learned_lr.agents.reward_normalizer import RewardNormalizer
 from learned_lr.agents.two_rate_adam import TwoRateAdam
 from learned_lr.control.controller import NETWORKS, Controller
@@ -135,6 +135,8 @@ class PPOTrainer:
         tf.keras.utils.set_random_seed(seed)
         self._config, self._environment_config = config, environment_config
         self._task = task
+        earlier = initial_controller.spec.source_tasks if initial_controller else ()
+        self._source_tasks = tuple(dict.fromkeys((*earlier, task.name)))
         self._spec = environment_config.observation_spec(loss_cap)
         minimum, maximum = self._spec.bounds()
         observation_spec = tensor_spec.BoundedTensorSpec(
@@ -215,7 +217,7 @@ class PPOTrainer:
             "value_loss": float(loss.extra.value_estimation_loss),
             "entropy_loss": float(loss.extra.entropy_regularization_loss),
             "clip_fraction": float(loss.extra.clip_fraction),
-            "kl": _kl(controller, episodes),
+            "kl": kl_divergence(controller, episodes),
             "action_deviation": controller.action_deviation,
         }
 
@@ -249,7 +251,7 @@ class PPOTrainer:
             network=config.actor,
             num_units=config.num_units,
             activation=config.activation,
-            source_tasks=(self._task.name,),
+            source_tasks=self._source_tasks,
             provenance=provenance or {},
         )
         weights = actor_weights.read(
@@ -282,18 +284,3 @@ def _actor_network(config, observation_spec, action_spec):
         activation_fn=tf.keras.activations.get(config.activation),
         continuous_projection_net=projection,
     )
-
-
-def _kl(controller, episodes):
-    """Mean KL(old || new) over all decisions, of Gaussians.
-
-    log(s1 / s0) + (s0^2 + (m0 - m1)^2) / (2 s1^2) - 1/2
-    """
-    new, terms = controller.action_deviation, []
-    for episode in episodes:
-        state, old = controller.initial_state(), episode.deviation
-        for observation, mean in zip(episode.observations, episode.means):
-            new_mean, state = controller.act(observation, state)
-            shift = (old**2 + (mean - new_mean) ** 2) / (2 * new**2)
-            terms.append(np.log(new / old) + shift - 0.5)
-    return float(np.mean(terms))

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import datetime
 import fcntl
-import hashlib
 import importlib.metadata
 import json
 import os
 import platform
-import re
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import Any
+
+from learned_lr.execution.run_configs import (
+    bindings,
+    config_differences,
+    task_file_hash,
+)
 
 CONFIG_FILE = "operative_config.gin"
 RUN_FILE = "run.json"
@@ -28,18 +31,6 @@ EARLIER_STARTS = "earlier_starts"
 _LOCK_FILE = "lock"
 # What a run directory holds before any work is done.
 _START = {_LOCK_FILE, CONFIG_FILE, RUN_FILE}
-# Bindings that change where and how fast a run goes, not what it computes.
-_FREE_BINDINGS = (
-    "baseline.earlier_run",
-    "evaluate.earlier_run",
-    "workers.address",
-    "workers.engine",
-    "workers.num_gpus",
-    "workers.num_workers",
-)
-# Bindings that came later, each for work that comes after all that a run did without it: a run
-# that was begun before goes on with them, also one that had finished.
-_LATER_BINDINGS = ("baseline.num_finalists", "baseline.num_finalist_seeds")
 
 
 class RunDirectoryError(RuntimeError):
@@ -150,11 +141,21 @@ class RunDirectory:
         summary = (self.read(summary_file) or b"").decode()
         return f"{self.path} holds a finished run: nothing is left to do.\n\n{summary}"
 
-    def begin(self, operative_config: str, seeds: dict[str, Any]) -> None:
+    def begin(
+        self,
+        operative_config: str,
+        seeds: dict[str, Any],
+        later_bindings: Collection[str] = (),
+    ) -> None:
         """Writes the config and the provenance, or checks that they are of the same run.
 
-        A finished run's record stays as it is, unless the config asks for work that came
-        later (`_LATER_BINDINGS`): then it goes on.
+        A finished run's record stays as it is, unless the config asks for later work.
+
+        Args:
+          operative_config: all bindings, defaults too.
+          seeds: the run's seeds, for its record.
+          later_bindings: bindings that came to the job later, each for work after all that a
+            run did without it: one that was begun before, also a finished one, goes on with them.
 
         Raises:
           RunDirectoryError: if the directory holds a run of another config; names the
@@ -164,8 +165,9 @@ class RunDirectory:
         is_extended = False
         if found is not None:
             there, here = bindings(found.decode()), bindings(operative_config)
-            is_extended = any(n in here and n not in there for n in _LATER_BINDINGS)
-            differences = config_differences(found.decode(), operative_config)
+            added = {n for n in later_bindings if n in here and n not in there}
+            is_extended = bool(added)
+            differences = config_differences(found.decode(), operative_config, added)
             if differences:
                 raise RunDirectoryError(
                     f"Expected {self.path} to hold a run of this config, found another: "
@@ -225,51 +227,12 @@ def _make_folders(path: str) -> list[str]:
     return made
 
 
-def config_differences(expected: str, found: str) -> list[str]:
-    """Returns 'binding is a there and b here' for each binding that differs between configs, and that a start may not change."""
-    there, here = bindings(expected), bindings(found)
-    added = [name for name in _LATER_BINDINGS if name not in there]
-    for name in (*_FREE_BINDINGS, *added):
-        there.pop(name, None)
-        here.pop(name, None)
-    return differing(there, here)
-
-
-def differing(
-    there: Mapping[str, str], here: Mapping[str, str], absent: str = "not bound"
-) -> list[str]:
-    """Returns 'name is a there and b here' for each value that differs, in the order of their names; `absent` stands for none."""
-    return [
-        f"{name} is {there.get(name, absent)} there and {here.get(name, absent)} here"
-        for name in sorted({*there, *here})
-        if there.get(name) != here.get(name)
-    ]
-
-
 def command() -> str:
     """Returns the command line of this process, as one would type it in a shell."""
     main = sys.modules["__main__"]
     spec = getattr(main, "__spec__", None)
     program = ["-m", spec.name] if spec is not None else [sys.argv[0]]
     return shlex.join(["python", *program, *sys.argv[1:]])
-
-
-def bindings(config: str) -> dict[str, str]:
-    """Returns the values of a gin config by name, as text; they may go on in indented lines."""
-    joined = re.sub(r"\\\n\s*", " ", config)
-    joined = re.sub(r"\n[ \t]+", " ", joined)
-    matches = re.findall(r"^([\w./]+) = *(.*)$", joined, flags=re.MULTILINE)
-    return {name: " ".join(value.split()) for name, value in matches}
-
-
-def task_file_hash(config: str) -> str | None:
-    """Returns the SHA-256 of the Python file that a config's task comes from; None if it names none that can be read."""
-    try:
-        path = ast.literal_eval(bindings(config).get("task.file", "None"))
-        with open(path, "rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()
-    except (ValueError, SyntaxError, TypeError, OSError):
-        return None
 
 
 def _now():

@@ -90,6 +90,7 @@ def baseline(
     run.begin(
         gin.operative_config_str(),
         {"run": seed, "grid": round_seeds[ALL], "finalists": round_seeds[FINAL]},
+        later_bindings=("baseline.num_finalists", "baseline.num_finalist_seeds"),
     )
     if run.is_finished:
         return run.finished_message(_SUMMARY)

@@ -222,7 +222,8 @@ def _decision(values):
 
 
 def _write_replays(run, episodes):
-    """Writes the geometric mean over seeds of each schedule's rates."""
+    """Writes the geometric mean over seeds of each schedule's rates, of names that are alike with a number."""
+    slugs: set[str] = set()
     for name, group in episodes.items():
         mean = mean_rates(group)
         steps = group[0].column("trainee_step").astype(int)
@@ -231,6 +232,9 @@ def _write_replays(run, episodes):
             {"trainee_step": int(step), "learning_rate": float(rate)}
             for step, rate in zip(steps[:-1], mean[1:])
         ]
-        slug = "".join(c if c.isalnum() else "_" for c in name)
+        plain = slug = "".join(c if c.isalnum() else "_" for c in name)
+        while slug in slugs:
+            slug = f"{plain}_{len(slugs)}"
+        slugs.add(slug)
         table = CsvTable(run, f"replay/{slug}.csv", ("trainee_step", "learning_rate"))
         table.write(rows)

@@ -8,6 +8,7 @@ from typing import Any
 
 import gin
 from learned_lr.jobs import schedule_families
+from learned_lr.jobs.schedule_descriptions import fingerprint
 from learned_lr.jobs.schedule_families import Schedules
 
 
@@ -42,15 +43,15 @@ def controllers(
     Raises:
       ValueError: if there are none, or one twice.
     """
-    if not paths or len(set(paths)) < len(paths):
-        raise ValueError(
-            f"Expected controllers.paths to name different controllers, found {paths!r}."
-        )
     members: Schedules = {}
     for number, path in enumerate(paths, 1):
         name = f"{label} {number} of {len(paths)}"
         members |= schedule_families.controller(
             root_dir, path, name, initial_learning_rate, num_normalizer_decisions
+        )
+    if not paths or len(set(map(fingerprint, members.values()))) < len(paths):
+        raise ValueError(
+            f"Expected controllers.paths to name different controllers, found {paths!r}."
         )
     return {label: Pool(members)}
 

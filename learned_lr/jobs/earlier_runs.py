@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Collection
 
+from learned_lr.execution.run_configs import bindings, differing
 from learned_lr.execution.run_directory import (
     CONFIG_FILE,
     EARLIER_STARTS,
@@ -13,8 +14,6 @@ from learned_lr.execution.run_directory import (
     TASK_FILE,
     RunDirectory,
     RunDirectoryError,
-    bindings,
-    differing,
     versions,
 )
 
@@ -84,7 +83,8 @@ def _check(run, folder):
 
 def _task(config):
     # All else that a run follows from is in its schedule, which its name tells.
-    return {n: v for n, v in bindings(config).items() if n.startswith("task.")}
+    bound = bindings(config)
+    return {n: bound[n] for n in bound if n.startswith(("task.", "datasets."))}
 
 
 def _named(found):

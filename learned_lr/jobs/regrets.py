@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from learned_lr.control.base_schedules import BaseSchedule
+from learned_lr.execution.run_configs import bindings, differing
 from learned_lr.execution.run_directory import (
     CONFIG_FILE,
     RunDirectory,
     RunDirectoryError,
-    bindings,
-    differing,
 )
 
 FILE = "references.json"

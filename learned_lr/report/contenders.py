@@ -81,11 +81,14 @@ def _of_grid(evaluation, family, by_name) -> Iterator[Contender]:
     source = by_name.get(path)
     task = _task(path, source)
     is_moved = task not in (None, evaluation.run.task)
-    for name in evaluation.names:
-        if name.startswith(f"{label}: "):
-            role = _grid_role(evaluation, name, source)
-            role += f" on {task}, moved over" if is_moved else ""
-            yield Contender(role, name, evaluation, *_spend(source, is_moved, by_name))
+    # Two searches may have one label: each has the name of its own winner behind it.
+    own = f"{label}: {source.results.get('best')}" if source else None
+    names = [n for n in evaluation.names if n.startswith(f"{label}: ")]
+    for name in [own] if own in names else names:
+        role = _grid_role(evaluation, name, source)
+        role += f" on {task}, moved over" if is_moved else ""
+        spend = (0, 0.0) if is_moved else _spend(source, evaluation.run.task, by_name)
+        yield Contender(role, name, evaluation, *spend)
 
 
 def _grid_role(evaluation, name, source):
@@ -98,11 +101,17 @@ def _grid_role(evaluation, name, source):
         return "best of a random search"
     if kind == "cosine":
         return COSINE
-    return GRID if source is None or _is_papers(source) else "winner of another grid"
+    if kind != "step_decay":
+        return f"best of a search over {str(kind).replace('_', ' ')}"
+    if source is None:
+        return "winner of a search that isn't here"
+    return GRID if _is_papers(source, families) else "winner of another grid"
 
 
-def _is_papers(source):
-    found = {name: source.value(f"step_decay.{name}") for name in _PAPER_GRID}
+def _is_papers(source, families):
+    """Whether a grid of step decays has the paper's values; what isn't bound has."""
+    (family,) = re.findall(r"@([\w/]+)", families) or ["step_decay"]
+    found = {name: _value(source, family, name) for name in _PAPER_GRID}
     return all(v is None or set(v) == _PAPER_GRID[n] for n, v in found.items())
 
 
@@ -123,16 +132,28 @@ def _of_controllers(evaluation, family, by_name) -> Iterator[Contender]:
         yield Contender(role, label, evaluation, 0, 0.0)
         return
     sources = [_run_of(path, by_name) for path in paths]
-    tasks = evaluation.source_tasks(label)
-    role, is_moved = _trained_role(sources[0]), evaluation.is_transfer(label)
+    roles = dict.fromkeys(map(_trained_role, sources))
+    role = next(iter(roles)) if len(roles) == 1 else "several trainings"
+    is_moved = evaluation.is_transfer(label)
     if is_moved:
-        where = tasks[0] if len(tasks) == 1 else f"{len(tasks)} tasks"
-        role += f" on {where}, frozen"
-    spends = [_spend(source, is_moved, by_name) for source in sources]
+        role += f" on {_where(sources, evaluation.source_tasks(label))}, frozen"
+    spends = [
+        (0, 0.0) if is_moved else _spend(source, evaluation.run.task, by_name)
+        for source in sources
+    ]
     means = [
         None if None in column else sum(column) / len(column) for column in zip(*spends)
     ]
     yield Contender(role, label, evaluation, *means, len(paths))
+
+
+def _where(sources, tasks):
+    """What controllers were trained on: the last task of each, or how many tasks they know."""
+    last = dict.fromkeys(source.task for source in sources if source is not None)
+    known = [task for task in last if task in tasks]
+    if len(known) == 1:
+        return known[0]
+    return tasks[0] if len(tasks) == 1 else f"{len(tasks)} tasks"
 
 
 def _trained_role(source):
@@ -153,33 +174,28 @@ def _run_of(path, by_name):
     return by_name.get(re.sub(r"/controller$", "", os.path.normpath(str(path))))
 
 
-def _spend(source, is_moved, by_name) -> tuple[Any, Any]:
-    """Returns (runs, gradient samples) on the evaluation's task: none of what comes from another.
-
-    A controller that was trained from one of the same task has the spend of both.
-    """
-    if is_moved:
-        return 0, 0.0
+def _spend(source, task, by_name) -> tuple[Any, Any]:
+    """Returns (runs, gradient samples) on a task for what a run found: its own, and of what it started from."""
     if source is None:
         return None, None
-    spent = [source.results.get(n) for n in ("num_runs", "num_gradient_samples")]
-    before = _spend_before(source, by_name)
+    names = ("num_runs", "num_gradient_samples")
+    is_moved = source.task not in (None, task)
+    spent = (0, 0.0) if is_moved else [source.results.get(name) for name in names]
+    before = _spend_before(source, task, by_name)
     return tuple(None if None in pair else sum(pair) for pair in zip(spent, before))
 
 
-def _spend_before(source, by_name):
-    """What the controller that a training starts from had cost on the training's task."""
+def _spend_before(source, task, by_name):
+    """What the controller that a training starts from had cost on a task."""
     path = source.value("train.initial_controller")
     if path is None:
         return 0, 0.0
     if "/" in str(path):
-        first = _run_of(path, by_name)
-        is_moved = first is not None and first.task != source.task
-        return _spend(first, is_moved, by_name)
+        return _spend(_run_of(path, by_name), task, by_name)
     # One of the package's, whose spec says what it was trained on.
     spec = "initial_controller/spec.json"
     tasks = source.read_json(spec).get("source_tasks") if source.has_file(spec) else ()
-    return (None, None) if source.task in (tasks or ()) else (0, 0.0)
+    return (None, None) if task in (tasks or ()) else (0, 0.0)
 
 
 def _task(path, source):

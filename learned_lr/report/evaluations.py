@@ -80,14 +80,15 @@ class Evaluation:
         return [name for name, kind in kinds.items() if kind == LEARNED]
 
     def source_tasks(self, name: str) -> list[str]:
-        """The tasks that a controller was trained on, empty if that is not known."""
+        """The tasks that a controller was trained on, or several in one row; empty if that is not known."""
         members = self.rows["member"][self.rows["schedule"] == name]
-        description = self.schedules.get(next(iter(members), name))
-        controller = (
-            description.get("controller") if isinstance(description, dict) else 0
-        )
-        sources = controller.get("source_tasks") if isinstance(controller, dict) else 0
-        return [str(task) for task in sources] if isinstance(sources, list) else []
+        found: dict[str, None] = {}
+        for member in dict.fromkeys(members) or (name,):
+            sources = _source_tasks(self.schedules.get(member))
+            if not sources:
+                return []
+            found |= dict.fromkeys(sources)
+        return list(found)
 
     def is_transfer(self, name: str) -> bool:
         """Whether a controller was trained on other tasks than this one."""
@@ -116,6 +117,12 @@ class Evaluation:
             return ""
         is_better = (row["difference"] < 0) == (metric == "test_loss")
         return "*" if is_better else "†"
+
+
+def _source_tasks(description):
+    controller = description.get("controller") if isinstance(description, dict) else 0
+    sources = controller.get("source_tasks") if isinstance(controller, dict) else 0
+    return [str(task) for task in sources] if isinstance(sources, list) else []
 
 
 def has_evaluation(run: Run) -> bool:

@@ -15,7 +15,8 @@ from typing import Any
 
 import pandas as pd
 
-from learned_lr.execution.run_directory import CONFIG_FILE, RUN_FILE, bindings
+from learned_lr.execution.run_configs import bindings
+from learned_lr.execution.run_directory import CONFIG_FILE, RUN_FILE
 
 # A job's main table tells whose run directory it is. A train run ends with an evaluation,
 # whose table it holds, too: so the evaluate job's comes last.

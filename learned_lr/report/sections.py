@@ -75,7 +75,9 @@ def _grid(run, rows):
 def _best_table(run, rows):
     """The best of all, and what the finalists came to on their own seeds; the winner in bold."""
     means, again = mean_losses(rows, ALL), mean_losses(rows, FINAL)
-    best = means.head(_NUM_SHOWN)
+    # The finalists first, by what they came to on their own seeds.
+    ranked = [*again.index, *means.index.difference(again.index, sort=False)]
+    best = means.reindex(ranked).head(_NUM_SHOWN)
     header = ["schedule", "best validation loss"]
     cells = [[name, f"{value:.4f}"] for name, value in best.items()]
     values = [{"schedule": n, "best_validation_loss": v} for n, v in best.items()]

@@ -12,6 +12,7 @@ import scipy.stats
 
 SIGNIFICANCE = 0.05
 _NUM_RESAMPLES = 10_000
+_ROUNDING = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Difference:
 def compare(sample: Sequence[float], reference: Sequence[float]) -> Difference:
     """Compares two samples, float `[num_runs]` each, whose runs are paired by position.
 
-    What can't be computed (one run, no spread at all) is NaN.
+    What can't be computed (one run, no spread but that of rounding) is NaN.
 
     Raises:
       ValueError: if the samples are not of one length.
@@ -68,6 +69,12 @@ def compare(sample: Sequence[float], reference: Sequence[float]) -> Difference:
         student = scipy.stats.ttest_ind(sample, reference).pvalue
         welch = scipy.stats.ttest_ind(sample, reference, equal_var=False).pvalue
         paired = scipy.stats.ttest_rel(sample, reference).pvalue
+    # Measurements are float32: what is left of equal differences is no spread that a test may divide by.
+    least = _ROUNDING * float(np.max(np.abs([sample, reference])))
+    if not any(deviation > least for deviation in deviations):
+        student = welch = math.nan
+    if not _deviation(differences) > least:
+        paired = math.nan
     return Difference(
         mean=float(sample.mean()),
         standard_deviation=deviations[0],

@@ -12,7 +12,7 @@ from tf_agents.agents.ppo import ppo_utils
 from learned_lr.agents import ppo
 from learned_lr.agents.collection import CollectedEpisode, collect_episode
 from learned_lr.agents.environment import EnvironmentConfig
-from learned_lr.agents.experience import experience_of
+from learned_lr.agents.experience import experience_of, kl_divergence
 from learned_lr.trainees.episode import Episode
 
 CONFIG = EnvironmentConfig(max_scale=3.0)
@@ -70,7 +70,7 @@ def test_a_first_update(quadratic, episodes):
     assert found["entropy_loss"] == pytest.approx(-0.1 * entropy, rel=1e-5)
     controller = trainer.controller()
     assert found["action_deviation"] == controller.action_deviation
-    assert found["kl"] == ppo._kl(controller, episodes)
+    assert found["kl"] == kl_divergence(controller, episodes)
 
 
 def test_an_unknown_variable_is_refused():
@@ -169,14 +169,14 @@ def test_the_divergence_of_two_policies_by_hand(quadratic, random_controller):
     # new mean 0: ln(0.25 / 0.5) + (0.5^2 + m^2) / (2 * 0.25^2) - 1 / 2, m = 0.1, 0.3
     episode = _hand_made([0.0, 0.0], [0.1, 0.3], 0.5)
     expected = np.log(0.5) + (0.25 + (0.01 + 0.09) / 2) / 0.125 - 0.5
-    assert ppo._kl(new, [episode]) == pytest.approx(expected, rel=1e-6)
+    assert kl_divergence(new, [episode]) == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("actor", ["mlp", "lstm"])
 def test_a_policy_does_not_diverge_from_itself(quadratic, random_controller, actor):
     controller = random_controller(quadratic, CONFIG, actor)
     episodes = [collect_episode(controller, quadratic, CONFIG, s) for s in (0, 1)]
-    assert ppo._kl(controller, episodes) == pytest.approx(0.0, abs=1e-12)
+    assert kl_divergence(controller, episodes) == pytest.approx(0.0, abs=1e-12)
 
 
 @pytest.mark.parametrize("actor", ["mlp", "lstm"])

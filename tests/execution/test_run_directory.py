@@ -13,11 +13,7 @@ import sys
 import pytest
 
 from learned_lr.execution import run_directory
-from learned_lr.execution.run_directory import (
-    RunDirectory,
-    RunDirectoryError,
-    config_differences,
-)
+from learned_lr.execution.run_directory import RunDirectory, RunDirectoryError
 
 HOLD_LOCK = """
 import sys
@@ -57,50 +53,24 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(run, monkeypatch):
     assert sorted(os.listdir(run.path)) == ["file", "lock"]
 
 
-def test_config_differences_name_bindings():
-    there = "# Parameters for train:\n# ====\ntrain.seed = 0\n\n# Parameters for x:\nx.a = \\\n    (1,\n     2)\n"
-    here = "train.seed = 1\nx.a = (1, 2)\nx.b = 'new'\n"
-    assert config_differences(there, here) == [
-        "train.seed is 0 there and 1 here",
-        "x.b is not bound there and 'new' here",
-    ]
-    assert config_differences(there, there) == []
-
-
-def test_config_differences_leave_free_where_workers_run():
-    there = "workers.engine = 'local'\nworkers.num_workers = 1\n"
-    here = (
-        "baseline.earlier_run = 'a'\nevaluate.earlier_run = None\n"
-        "workers.engine = 'ray'\nworkers.num_workers = 2\n"
-        "workers.address = 'auto'\nworkers.num_gpus = 0.5\n"
-    )
-    assert config_differences(there, here) == []
-    assert config_differences("workers.num_threads = 1", "workers.num_threads = 2") == [
-        "workers.num_threads is 1 there and 2 here"
-    ]
-
-
-def test_bindings_that_came_later_may_be_missing_there():
-    later = "baseline.num_finalists = 3\nbaseline.num_finalist_seeds = 3\n"
-    assert config_differences("a.b = 1\n", f"a.b = 1\n{later}") == []
-    # What is bound there has to be the same, and nothing may go again.
-    assert config_differences(later, later.replace("s = 3\n", "s = 2\n", 1)) == [
-        "baseline.num_finalists is 3 there and 2 here"
-    ]
-    assert len(config_differences(later, "")) == 2
-
-
 def test_a_finished_run_goes_on_with_what_came_later(run):
     run.begin("a.b = 1\n", {"grid": [1]})
     run.finish(loss=0.5)
     start = run.run_record()["start"]
-    config = "a.b = 1\nbaseline.num_finalists = 3\n"
-    run.begin(config, {"grid": [1], "finalists": [2]})
+    config = "a.b = 1\na.c = 3\n"
+    with pytest.raises(RunDirectoryError, match="a.c is not bound there and 3 here"):
+        run.begin(config, {"grid": [1]})
+    assert run.is_finished
+    run.begin(config, {"grid": [1], "finalists": [2]}, later_bindings=("a.c",))
     record = run.run_record()
     assert record["status"] == "running" and record["start"] == start
     assert not {"end", "results"} & set(record)
     assert record["seeds"]["finalists"] == [2]
     assert run.read("operative_config.gin") == config.encode()
+    run.finish(loss=0.5)
+    for other in ("a.b = 1\na.c = 2\n", "a.b = 1\n"):
+        with pytest.raises(RunDirectoryError, match="a.c is 3 there"):
+            run.begin(other, {}, later_bindings=("a.c",))
 
 
 def test_lock_names_the_process_that_holds_it(tmp_path):

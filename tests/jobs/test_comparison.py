@@ -11,6 +11,7 @@ import scipy.stats
 from job_results import TRAINING, content_of
 
 import gin
+from learned_lr.control.rate_table import RateTable
 from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
 from learned_lr.execution.workers_config import WorkersConfig
@@ -193,6 +194,18 @@ def test_a_pool_is_run_member_by_member(tmp_path):
     clash = {"pool": pool, "pool 1 of 2": Constant(0.5)}
     with pytest.raises(ValueError, match="different names, found 'pool 1 of 2' twice"):
         comparison.episode_names(clash, [7, 9])
+
+
+def test_rates_of_names_that_are_alike_have_files_of_their_own(tmp_path):
+    run = RunDirectory(str(tmp_path))
+    compared = {"best (a)": Constant(0.25), "best [a]": Constant(0.125)}
+    workers, task = Workers(WorkersConfig(num_workers=0)), QuadraticTask()
+    comparison.compare(run, workers, task, compared, [7], "best (a)", lambda _: None)
+    found = {
+        path.name: RateTable.load(str(path)).at(0)
+        for path in (tmp_path / "replay").iterdir()
+    }
+    assert found == pytest.approx({"best__a_.csv": 0.25, "best__a__1.csv": 0.125})
 
 
 def test_figure_is_the_same_bytes_each_time():

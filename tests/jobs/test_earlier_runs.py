@@ -132,6 +132,18 @@ def test_runs_of_another_content_of_the_tasks_file_are_not_taken(tmp_path):
         run.close()
 
 
+def test_runs_on_other_data_are_not_taken(tmp_path):
+    paths = [tmp_path / "evaluate" / "fashion" / name for name in ("a", "b")]
+    first, other = (RunDirectory(str(path)) for path in paths)
+    for run in (first, other):
+        run.begin(f"datasets.raw_dir = '/data/{run.path[-1]}'\n", {})
+    first.write("episodes/a_1.npz", b"episode")
+    with pytest.raises(RunDirectoryError, match="datasets.raw_dir is '/data/a' there"):
+        earlier_runs.take_over(other, "evaluate/fashion/a", ["a_1"])
+    first.close()
+    other.close()
+
+
 def test_where_there_is_no_run_one_sentence_says_so(launch_job, tmp_path, capsys):
     assert launch_job("evaluate", tmp_path, EARLIER, config=WIDER) == 1
     assert "Expected the run directory of an earlier run at" in capsys.readouterr().err

@@ -230,7 +230,7 @@ controllers.label = 'trained'
     assert row["num_controllers"] == "2.0" and row["num_runs"] == "6.0"
 
 
-@pytest.mark.parametrize("paths", ["()", "('a', 'a')"])
+@pytest.mark.parametrize("paths", ["()", "('default', 'weight_path')"])
 def test_controllers_have_to_differ(run_jobs, tmp_path, capsys, paths):
     bindings = ["evaluate.families = [@controllers]", f"controllers.paths = {paths}"]
     assert run_jobs(tmp_path, "evaluate", bindings=bindings) == 1

@@ -11,7 +11,7 @@ import pytest
 
 import gin
 from learned_lr.execution import configured, gin_config
-from learned_lr.execution.run_directory import bindings
+from learned_lr.execution.run_configs import bindings
 from learned_lr.jobs import schedule_families, train
 from learned_lr.trainees import spend, tasks
 from learned_lr.trainees.schedules import StepDecay, WarmupCosine

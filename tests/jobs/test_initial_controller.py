@@ -22,7 +22,10 @@ def start(finished):
     """A controller with a base schedule, of four decisions as the toy task has them."""
     controller = Controller.load(str(finished / "controllers" / "iteration_000002"))
     spec = dataclasses.replace(
-        controller.spec, base_schedule=BaseSchedule(), initial_sgd_learning_rate=0.2
+        controller.spec,
+        base_schedule=BaseSchedule(),
+        initial_sgd_learning_rate=0.2,
+        source_tasks=("before",),
     )
     return Controller(spec, controller.weights)
 
@@ -52,6 +55,7 @@ def test_what_is_trained_is_the_controller(tuned, start):
         "num_units",
     ):
         assert getattr(spec, name) == getattr(start.spec, name)
+    assert spec.source_tasks == ("before", "quadratic")
     # One epoch an update leaves the policy near where it was, and its normaliser there.
     found = Controller.load(str(_path(tuned) / "controllers" / "iteration_000002"))
     for name in ("normalizer_mean", "normalizer_variance"):

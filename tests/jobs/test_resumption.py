@@ -6,7 +6,7 @@ import pytest
 from job_results import results_of
 from killed_writes import run_killed_at_writes
 
-from learned_lr.execution import run_directory
+from learned_lr.execution import run_configs
 from learned_lr.execution.run_directory import RunDirectory
 
 
@@ -62,5 +62,5 @@ def test_a_second_process_says_who_holds_the_directory(run_jobs, tmp_path, capsy
 def test_config_differences_see_families():
     there = "baseline.families = \\\n    [@constant_rate,\n     @step_decay]\n"
     here = "baseline.families = [@constant_rate]\n"
-    (difference,) = run_directory.config_differences(there, here)
+    (difference,) = run_configs.config_differences(there, here)
     assert difference.startswith("baseline.families is [@constant_rate, @step_decay]")

@@ -72,14 +72,14 @@ def test_the_final_round_decides_and_the_winner_is_bold(read):
     )
     assert table.header[1:] == ["best validation loss", "on 2 other seeds"]
     assert table.rows == [
-        ["b", "0.1250", "0.7500"],
         ["a", "0.2500", "0.5000"],
+        ["b", "0.1250", "0.7500"],
         ["c", "0.5000", ""],
     ]
-    assert [isinstance(row[0], Bold) for row in table.rows] == [False, True, False]
+    assert [isinstance(row[0], Bold) for row in table.rows] == [True, False, False]
     assert [v["finalist_best_validation_loss"] for v in table.values] == [
-        0.75,
         0.5,
+        0.75,
         None,
     ]
     assert table.note.startswith("The best 2 were run again")

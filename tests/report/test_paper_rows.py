@@ -121,6 +121,59 @@ def test_other_searches_are_no_grid_of_the_papers(tmp_path, families, role):
         assert shown["fashion_mnist", "lenet5", missing][1] == "not run"
 
 
+@pytest.mark.parametrize(
+    ("kind", "config", "role"),
+    [
+        ("constant", "baseline.families = [@constant_rate]\n", "best of a search over constant"),
+        ("linear", "baseline.families = [@linear]\n", "best of a search over linear"),
+        ("step_decay", None, "winner of a search that isn't here"),
+        (
+            "step_decay",
+            "baseline.families = [@dense/step_decay]\ndense/step_decay.initial_learning_rates = (0.3, 0.1)\n",
+            "winner of another grid",
+        ),
+        ("step_decay", "baseline.families = [@all/step_decay]\n", "winner of the grid"),
+    ],
+)  # fmt: skip
+def test_a_search_is_named_by_what_it_searched(tmp_path, kind, config, role):
+    make_evaluation(tmp_path)
+    path = tmp_path / "evaluate" / TASK / "run" / "schedules.json"
+    described = json.loads(path.read_text())
+    described["best of grid: step decay 0.01, 50, 0.9"]["kind"] = kind
+    path.write_text(json.dumps(described))
+    if config is not None:
+        make_run(tmp_path / "baseline" / TASK / "grid", config, num_runs=48)
+    values, _ = contenders_rows(tmp_path)
+    (key,) = (k for k, v in values.items() if v.get("schedule", "").startswith("best of grid"))  # fmt: skip
+    assert key[2] == role
+
+
+def test_two_searches_of_one_label_keep_their_spend(tmp_path):
+    config = EVALUATE.replace("'best cosine'", "'best of grid'")
+    make_evaluation(tmp_path, config)
+    evaluation = tmp_path / "evaluate" / TASK / "run"
+    for file in evaluation.iterdir():
+        text = file.read_text().replace("best cosine: ", "best of grid: ")
+        file.write_text(text)
+    for name, best, num_runs in (
+        ("grid", "step decay 0.01, 50, 0.9", 57),
+        ("cosines", "cosine 0.01", 6),
+    ):
+        family = best.split(" 0")[0].replace(" ", "_")
+        make_run(
+            tmp_path / "baseline" / TASK / name,
+            f"baseline.families = [@{family}]\n",
+            best=best,
+            num_runs=num_runs,
+        )
+    values, _ = contenders_rows(tmp_path)
+    found = {v["schedule"]: v["search_runs"] for v in values.values() if v["schedule"].startswith("best of grid")}  # fmt: skip
+    assert found == {
+        "best of grid: step decay 0.01, 50, 0.9": "57.0",
+        "best of grid: cosine 0.01": "6.0",
+    }
+
+
 def test_what_two_evaluations_have_is_shown_once(tmp_path):
     make_evaluation(tmp_path)
     first = (

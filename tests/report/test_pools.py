@@ -43,6 +43,20 @@ def test_the_runs_of_a_pool_are_one_row(pooled):
     np.testing.assert_allclose(rates[:, 0], [0.1, 0.05, 0.1, 0.05])
 
 
+def test_a_pool_was_trained_where_one_of_it_was(pooled):
+    path, read = pooled
+    described = json.loads((path / "schedules.json").read_text())
+    name = list(described)[1]
+    described[name]["controller"]["source_tasks"] = [read().run.task]
+    (path / "schedules.json").write_text(json.dumps(described))
+    evaluation = read()
+    assert evaluation.source_tasks("pool") == ["other", evaluation.run.task]
+    assert not evaluation.is_transfer("pool")
+    described[name]["controller"]["source_tasks"] = []
+    (path / "schedules.json").write_text(json.dumps(described))
+    assert read().source_tasks("pool") == []
+
+
 def test_what_a_member_lacks_is_named(pooled):
     path, read = pooled
     lines = (path / "evaluation.csv").read_text().splitlines(keepends=True)

@@ -124,6 +124,11 @@ def test_what_can_not_be_computed_is_nan():
     same = statistics.compare([1.0, 1.0], [1.0, 1.0])
     assert (same.difference_low, same.difference_high) == (0.0, 0.0)
     assert math.isnan(same.effect_size) and statistics.star(same.p_student) == ""
+    # One image of 300 more on each of three seeds: the differences spread by rounding alone.
+    rounded = statistics.compare([0.91, 0.92, 0.93], [0.91 + 1 / 300, 0.92 + 1 / 300, 0.93 + 1 / 300])  # fmt: skip
+    assert math.isnan(rounded.p_paired) and rounded.p_student > 0.5
+    flat = statistics.compare([0.5] * 3, [0.49] * 3)
+    assert all(map(math.isnan, (flat.p_paired, flat.p_student, flat.p_welch)))
     with pytest.raises(ValueError, match=r"one length, found shapes \(2,\) and \(1,\)"):
         statistics.compare([1.0, 2.0], [1.0])
 

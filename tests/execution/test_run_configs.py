@@ -1,0 +1,36 @@
+"""Configs as text: their bindings, and what differs between two."""
+
+from __future__ import annotations
+
+from learned_lr.execution.run_configs import config_differences
+
+
+def test_config_differences_name_bindings():
+    there = "# Parameters for train:\n# ====\ntrain.seed = 0\n\n# Parameters for x:\nx.a = \\\n    (1,\n     2)\n"
+    here = "train.seed = 1\nx.a = (1, 2)\nx.b = 'new'\n"
+    assert config_differences(there, here) == [
+        "train.seed is 0 there and 1 here",
+        "x.b is not bound there and 'new' here",
+    ]
+    assert config_differences(there, there) == []
+
+
+def test_config_differences_leave_free_where_workers_run():
+    there = "workers.engine = 'local'\nworkers.num_workers = 1\n"
+    here = (
+        "baseline.earlier_run = 'a'\nevaluate.earlier_run = None\n"
+        "workers.engine = 'ray'\nworkers.num_workers = 2\n"
+        "workers.address = 'auto'\nworkers.num_gpus = 0.5\n"
+    )
+    assert config_differences(there, here) == []
+    assert config_differences("workers.num_threads = 1", "workers.num_threads = 2") == [
+        "workers.num_threads is 1 there and 2 here"
+    ]
+
+
+def test_bindings_that_came_later_may_be_missing_there():
+    added = "a.b = 1\na.c = 3\n"
+    assert config_differences("a.b = 1\n", added, {"a.c"}) == []
+    assert config_differences("a.b = 1\n", added) == [
+        "a.c is not bound there and 3 here"
+    ]
