@@ -53,6 +53,9 @@ def run_job(job_name: str, load_job: Callable[[], Callable[[RunDirectory], str]]
     )
     if _missing is not None:
         sys.exit(_fail_missing(_missing))
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # Closed by who started the job.
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process.
     logging.set_verbosity(logging.ERROR)
     sys.exit(_main(job_name, load_job, options))
 
@@ -95,6 +98,7 @@ def parse_flags(
         "--root_dir",
         metavar="FOLDER",
         default="runs",
+        type=os.path.expanduser,
         help="the folder of all run directories (default: runs)",
     )
     return parser.parse_args(arguments)
@@ -118,25 +122,26 @@ def _example(job_name, description):
 
 
 def _main(job_name, load_job, options):
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _stop_by_signals()
     try:
         description = sys.modules[load_job.__module__].__doc__ or ""
         _check_files(job_name, options.gin_file, _example(job_name, description))
-        job = load_job()
+        try:
+            job = load_job()
+        except ImportError as error:
+            return _fail_missing(error)
         # One thread, here as in the workers: the same numbers from run to run.
         limit_threads(1)
         parse_gin(options.gin_file, options.gin_bindings)
         path = run_path(options.root_dir, job_name, options.gin_file)
         with contextlib.closing(RunDirectory(path)) as run:
-            print(f"Run directory: {run.path}", flush=True)
-            print(job(run))
-            print(f"Everything is in {run.path}")
+            _say(f"Run directory: {run.path}")
+            _say(job(run))
+            _say(f"Everything is in {run.path}")
         return 0
     except KeyboardInterrupt:
-        print(f"\nStopped. To go on where it stopped, run it again:\n  {command()}")
+        _say(f"\nStopped. To go on where it stopped, run it again:\n  {command()}")
         return 130
-    except ImportError as error:
-        return _fail_missing(error)
     except Exception as error:  # A full disk comes as an OSError or from TensorFlow.
         if _is_disk_full(error):
             return _fail(
@@ -148,17 +153,51 @@ def _main(job_name, load_job, options):
         raise
 
 
+def _stop_by_signals():
+    """SIGTERM stops a job as Ctrl-C does, also where Python calls what may not raise.
+
+    In a weak reference's callback, for one, an interrupt is printed and forgotten: it comes again a little later.
+    """
+    for number in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, signal.default_int_handler)
+    print_unraisable = sys.unraisablehook
+
+    def again(unraisable):
+        if unraisable.exc_type is KeyboardInterrupt:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+        else:
+            print_unraisable(unraisable)
+
+    sys.unraisablehook = again
+
+
+def _say(text):
+    """Prints; where nobody reads any more, the job goes on."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def run_path(root_dir: str, job_name: str, gin_files: list[str]) -> str:
     """Returns `<root_dir>/<job>/<task>/<name>`; the name is that of the last gin file.
 
     A sweep that binds no task, but leaves it to its points, is filed under their job.
+
+    Raises:
+      UsageError: if the path has characters that TensorFlow's checkpoints take for a pattern.
     """
     names = [_bound("task.name") or _bound("family.name") or _bound("sweep.job")]
     if names == [None]:
         names = [_bound("task.dataset"), _bound("task.model")]
     task = "_".join(re.sub(r"\W+", "_", str(name)) for name in names)
     name = os.path.splitext(os.path.basename(gin_files[-1]))[0]
-    return os.path.join(root_dir, job_name, task, name)
+    path = os.path.join(root_dir, job_name, task, name)
+    if set(path) & set("[]*?"):
+        raise UsageError(
+            f"Expected --root_dir and gin files without any of []*? in their names, found {path}."
+        )
+    return path
 
 
 def _check_files(job_name, gin_files, example):

@@ -66,6 +66,45 @@ def test_a_light_installation_says_what_is_missing(tmp_path, package):
     assert not (tmp_path / "runs").exists()
 
 
+SWALLOWED = """
+import os, signal, time, weakref
+from learned_lr import launch
+launch._stop_by_signals()
+class Held: pass
+held = Held()
+reference = weakref.ref(held, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+try:
+    del held
+    time.sleep(20)
+    print("went on")
+except KeyboardInterrupt:
+    print("stopped")
+"""
+UNHEARD = """
+import sys
+from learned_lr import launch
+sys.stdin.read()
+for _ in range(3):
+    launch._say("nobody listens")
+"""
+
+
+def test_a_signal_in_a_callback_stops_the_job():
+    command = [sys.executable, "-c", SWALLOWED]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "stopped\n"
+
+
+def test_a_job_that_nobody_listens_to_goes_on():
+    command = [sys.executable, "-c", UNHEARD]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    process = subprocess.Popen(command, **pipes)
+    process.stdout.close()
+    process.stdin.close()
+    assert (process.wait(), process.stderr.read()) == (0, b"")
+    process.stderr.close()
+
+
 def test_info_on_a_run_directory_says_where_its_controller_is():
     done = _run("learned_lr.controller_info", "results/digits_cnn")
     assert (done.returncode, done.stdout) == (1, "")

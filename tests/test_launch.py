@@ -235,6 +235,11 @@ def test_run_path_is_named_after_task_and_last_gin_file(bindings, path):
     gin.clear_config()
 
 
+def test_a_folder_that_checkpoints_take_for_a_pattern_is_refused(error_of, tmp_path):
+    error = error_of("task.name = 'quadratic'", root_dir=tmp_path / "r[1]")
+    assert error.startswith("Expected --root_dir and gin files without any of []*? in")
+
+
 def test_missing_raw_files(error_of, tmp_path):
     error = error_of(
         "task.name = 'fashion_mnist_lenet5'",

@@ -24,9 +24,16 @@ class Checkpoints:
 
     def __init__(self, run: RunDirectory, checkpoint: tf.train.Checkpoint):
         self._checkpoint = checkpoint
-        self._manager = tf.train.CheckpointManager(
-            checkpoint, run.file("checkpoints"), _NUM_KEPT, checkpoint_name="iteration"
-        )
+        folder = run.file("checkpoints")
+        try:
+            self._manager = _manager(checkpoint, folder)
+        except _DAMAGES as error:
+            # The list of checkpoints, which TensorFlow keeps; without it the run starts again from its episodes.
+            print(
+                f"The list of checkpoints is damaged ({_first_line(error)}): going back."
+            )
+            os.remove(os.path.join(folder, "checkpoint"))
+            self._manager = _manager(checkpoint, folder)
         # `restore` of a damaged file may leave some variables overwritten.
         self._initial = checkpoint.write(run.file("checkpoints", "initial"))
 
@@ -48,6 +55,12 @@ class Checkpoints:
             return int(path.rsplit("-", 1)[1])
         self._checkpoint.read(self._initial).assert_existing_objects_matched()
         return 0
+
+
+def _manager(checkpoint, folder):
+    return tf.train.CheckpointManager(
+        checkpoint, folder, _NUM_KEPT, checkpoint_name="iteration"
+    )
 
 
 def _first_line(error):

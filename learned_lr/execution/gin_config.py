@@ -10,6 +10,7 @@ import re
 import gin
 from learned_lr.trainees import annotated_types
 
+_MACRO = "gin.macro"
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -31,24 +32,42 @@ def parse_gin(gin_files: list[str], bindings: list[str]) -> None:
         gin.parse_config_files_and_bindings(gin_files, bindings, skip_unknown=False)
     except (ValueError, SyntaxError, OSError) as error:
         raise UsageError(_explain_gin(error, bindings)) from error
+    except ImportError as error:
+        raise UsageError(
+            f"Expected gin to import modules that are there, found: {message(error)}."
+        ) from error
     _check_types()
+    _check_use()
 
 
-def job_of(path: str, jobs: tuple[str, ...]) -> str | None:
+def job_of(
+    path: str, jobs: tuple[str, ...], includers: tuple[str, ...] = ()
+) -> str | None:
     """Returns the job that a gin file configures by what it binds; None for a part that any job may have.
 
     A sweep's file may bind what its points' job takes, too. One that binds nothing of a job is of
     the job of what it includes.
 
+    Args:
+      path: of the file.
+      jobs: names of all jobs.
+      includers: paths of the files that have led to this one.
+
     Raises:
-      UsageError: if there is no such file.
+      UsageError: if there is no such file, or one that includes itself.
     """
+    if path in includers:
+        raise UsageError(
+            f"Expected gin files that don't include themselves, found {path}."
+        )
     with open(_found(path), encoding="utf-8", errors="replace") as file:
         text = file.read()
     bound = set(re.findall(r"^(\w+)\.\w+ *=", text, flags=re.MULTILINE))
-    included = re.findall(r"^include *['\"](.+)['\"]", text, flags=re.MULTILINE)
+    included = re.findall(r"^include *['\"]([^'\"]+)['\"]", text, flags=re.MULTILINE)
     found = [job for job in jobs if job in bound]
-    found = found or [job for file in included if (job := job_of(file, jobs))]
+    if not found:
+        chain = (*includers, path)
+        found = [job for file in included if (job := job_of(file, jobs, chain))]
     return "sweep" if "sweep" in found else next(iter(found), None)
 
 
@@ -63,8 +82,7 @@ def _found(path):
 def _check_types():
     """Compares what is bound with the annotations of the parameters; gin itself takes anything."""
     for (scope, selector), values in gin.config._CONFIG.items():
-        function = gin.get_configurable(selector)
-        parameters = inspect.signature(function).parameters
+        parameters = _parameters(selector)
         for name, value in values.items():
             annotation = getattr(parameters.get(name), "annotation", None)
             if not annotated_types.fits(value, annotation):
@@ -73,6 +91,47 @@ def _check_types():
                 raise UsageError(
                     f"Expected {short} to be of the type {annotation}, found {value!r}."
                 )
+
+
+def _parameters(selector):
+    """The parameters of a configurable; what gin makes of a class takes anything."""
+    configurable = gin.config._REGISTRY.get_match(selector)
+    return inspect.signature(configurable.wrapped).parameters
+
+
+def _check_use():
+    """Refuses what gin would leave out in silence: a binding without its configurable, and a mistyped scope."""
+    config = gin.config._CONFIG
+    keys = [
+        (reference.scopes, reference.configurable.selector)
+        for reference in gin.config.iterate_references(config)
+    ]
+    macros = {"/".join(scopes) for scopes, selector in keys if selector == _MACRO}
+    for name in [scope for scope, selector in config if selector == _MACRO]:
+        if name not in macros:
+            own = [s for s in _selectors() if name in _parameters(s)]
+            mended = [f"{selector.rsplit('.', 1)[-1]}.{name}" for selector in own]
+            raise UsageError(
+                f"Expected a binding to name what it is of, such as {' or '.join(mended[:3]) or 'task.name'}, "
+                f"found {name!r} alone."
+            )
+    for scope, selector in config:
+        if not scope or selector == _MACRO:
+            continue
+        used = {"/".join(scopes) for scopes, s in keys if s == selector and scopes}
+        lost = sorted(s for s in used if (s, selector) not in config)
+        nearest = difflib.get_close_matches(scope, lost, n=1)
+        if scope not in used and nearest:
+            short = selector.rsplit(".", 1)[-1]
+            raise UsageError(
+                f"Expected the scope of {scope}/{short} to be used, found @{nearest[0]}/{short}, which nothing is "
+                f"bound for.\nDid you mean {nearest[0]!r}?"
+            )
+
+
+def _selectors():
+    known = gin.config._REGISTRY._selector_map
+    return [name for name in known if not name.startswith("gin.")]
 
 
 def message(error: Exception | str) -> str:
@@ -102,8 +161,7 @@ def _explain_gin(error, bindings):
         text,
     )
     if match:
-        function = gin.get_configurable(match.group(1).rsplit(".", 1)[-1])
-        known = list(inspect.signature(function).parameters)
+        known = list(_parameters(match.group(1).rsplit(".", 1)[-1]))
         return f"{text}{_nearest(match.group(2), known)}"
     return text
 

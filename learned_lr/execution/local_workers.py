@@ -6,12 +6,13 @@ import concurrent.futures
 import itertools
 import multiprocessing
 import os
-import threading
 from concurrent.futures.process import BrokenProcessPool
 
 from learned_lr.execution.worker_processes import (
     MAX_ATTEMPTS,
+    call,
     death_of_work,
+    follow_parent,
     interrupt_later,
     limit_threads,
 )
@@ -107,7 +108,7 @@ class LocalWorkers:
         executor = self._executors[slot]
         try:
             with interrupt_later():
-                future = executor.submit(function, *arguments)
+                future = executor.submit(call, function, *arguments)
         except BrokenProcessPool as error:  # It died between two calls.
             future = concurrent.futures.Future()
             future.set_exception(error)
@@ -118,12 +119,6 @@ class LocalWorkers:
 
 
 def _start_worker(num_threads):
-    """Runs first in a worker: threads, and an end with the parent's end."""
-    parent = multiprocessing.parent_process()
-
-    def die_with_parent():
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=die_with_parent, daemon=True).start()
+    """Runs first in a worker."""
+    follow_parent()
     limit_threads(num_threads)

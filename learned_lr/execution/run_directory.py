@@ -127,9 +127,13 @@ class RunDirectory:
         self._start.add(name)
 
     def run_record(self) -> dict[str, Any]:
-        """Returns what `run.json` holds, empty if there is none yet."""
+        """Returns what `run.json` holds, empty if there is none yet.
+
+        Raises:
+          RunDirectoryError: if it is damaged.
+        """
         content = self.read(RUN_FILE)
-        return json.loads(content) if content else {}
+        return {} if content is None else record_of(content, self.file(RUN_FILE))
 
     @property
     def is_finished(self) -> bool:
@@ -235,21 +239,45 @@ def command() -> str:
     return shlex.join(["python", *program, *sys.argv[1:]])
 
 
+def record_of(content: bytes, path: str) -> dict[str, Any]:
+    """Returns what the content of a `run.json` says.
+
+    Raises:
+      RunDirectoryError: if it is damaged; names the path.
+    """
+    try:
+        record = json.loads(content)
+    except ValueError as error:
+        raise RunDirectoryError(
+            f"Expected {path} to hold a run's record, found it damaged ({error}). Without this file the same "
+            "command goes on from what else is there."
+        ) from error
+    if not isinstance(record, dict):
+        raise RunDirectoryError(
+            f"Expected {path} to hold a run's record, found {type(record).__name__}."
+        )
+    return record
+
+
 def _now():
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
 
 
 def _commit():
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
     try:
-        return subprocess.run(
-            ["git", "-C", root, "describe", "--always", "--dirty"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
+        # An installed package may lie in somebody else's repository.
+        if os.path.realpath(_git(root, "rev-parse", "--show-toplevel")) == root:
+            return _git(root, "describe", "--always", "--dirty")
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        pass
+    return "unknown"
+
+
+def _git(root, *arguments):
+    command_line = ["git", "-C", root, *arguments]
+    found = subprocess.run(command_line, capture_output=True, text=True, check=True)
+    return found.stdout.strip()
 
 
 def versions() -> dict[str, str]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
+import os
+import pickle
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -29,6 +33,33 @@ def limit_threads(num_threads: int) -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(num_threads)
     tf.config.threading.set_inter_op_parallelism_threads(num_threads)
+
+
+def follow_parent() -> None:
+    """Makes a worker end when the job ends, and no sooner.
+
+    Who stops a whole group of processes means the job, which ends its workers itself.
+    """
+    parent = multiprocessing.parent_process()
+
+    def die_with_parent():
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=die_with_parent, daemon=True).start()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls a function in a worker; an exception that no other process can read arrives as its text."""
+    try:
+        return function(*arguments)
+    except Exception as error:
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:  # noqa: BLE001 - whatever its class does.
+            raise RuntimeError(traceback.format_exc()) from None
+        raise
 
 
 def death_of_work(function: Callable[..., Any], index: int) -> WorkerError:

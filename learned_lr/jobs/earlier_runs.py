@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection
 
@@ -14,6 +13,7 @@ from learned_lr.execution.run_directory import (
     TASK_FILE,
     RunDirectory,
     RunDirectoryError,
+    record_of,
     versions,
 )
 
@@ -63,8 +63,9 @@ def _check(run, folder):
     with open(os.path.join(folder, CONFIG_FILE), encoding="utf-8") as file:
         there = _task(file.read())
     here = _task((run.read(CONFIG_FILE) or b"").decode())
-    with open(os.path.join(folder, RUN_FILE), encoding="utf-8") as file:
-        record = json.load(file)
+    path = os.path.join(folder, RUN_FILE)
+    with open(path, "rb") as file:
+        record = record_of(file.read(), path)
     here.update(_named(versions()))
     for found, of in ((there, record), (here, run.run_record())):
         if TASK_FILE in of:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 
 from learned_lr.execution.csv_tables import CsvTable
 from learned_lr.execution.gin_config import UsageError
-from learned_lr.execution.run_directory import RUN_FILE, RunDirectory
+from learned_lr.execution.run_configs import task_file_hash
+from learned_lr.execution.run_directory import (
+    RUN_FILE,
+    TASK_FILE,
+    RunDirectory,
+    RunDirectoryError,
+    record_of,
+)
 from learned_lr.jobs import sweep_points
 from learned_lr.jobs.hparams import HParams
 from learned_lr.jobs.sweep_points import Point
@@ -35,15 +41,20 @@ class SweepReport:
         self.failures: dict[str, str] = {}
 
     def add_finished(self, point: Point) -> bool:
-        """Adds a point if its run is finished; returns whether it is."""
+        """Adds a point if its run is finished; returns whether it is.
+
+        One whose record is damaged, or whose task's file has changed since, isn't: its own start says so.
+        """
+        path = os.path.join(point_path(self._run, point), RUN_FILE)
         try:
-            with open(
-                os.path.join(point_path(self._run, point), RUN_FILE), "rb"
-            ) as file:
-                record = json.load(file)
-        except FileNotFoundError:
+            with open(path, "rb") as file:
+                record = record_of(file.read(), path)
+        except (FileNotFoundError, RunDirectoryError):
             return False
-        if record["status"] != "finished":
+        own_file = task_file_hash("\n".join(point.gin_bindings()))
+        if own_file is not None and record.get(TASK_FILE) != own_file:
+            return False
+        if record.get("status") != "finished":
             return False
         self._metrics[point.slug] = {
             name: value

@@ -14,6 +14,7 @@ from learned_lr.control.controller import Controller
 from learned_lr.execution import cache, seeds
 from learned_lr.execution.checkpoints import Checkpoints
 from learned_lr.execution.csv_tables import CsvTable
+from learned_lr.execution.run_directory import RunDirectoryError
 from learned_lr.jobs import comparison, controller_folders
 from learned_lr.jobs.tensorboard import TensorBoard
 from learned_lr.trainees import adaptive_schedules
@@ -179,6 +180,12 @@ class TrainingRun:
         for row in self._evaluations.rows():
             loss = float(row["best_validation_loss"])
             losses.setdefault(int(row["iteration"]), []).append(loss)
+        if not losses:
+            raise RunDirectoryError(
+                f"Expected {self._run.file('evaluations.csv')} to hold the evaluations that the checkpoint says were run, "
+                f"found none. Without {self._run.file('checkpoints')} the same command makes it again from the "
+                "episodes, which are kept."
+            )
         best = min(losses, key=lambda iteration: np.mean(losses[iteration]))
         figures = {
             "iteration": best,

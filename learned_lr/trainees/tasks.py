@@ -8,6 +8,7 @@ import functools
 import importlib.util
 import os
 import sys
+import traceback
 from typing import Any
 
 import gin
@@ -92,7 +93,7 @@ TASKS = {
 @gin.register("datasets")
 def data_source(raw_dir: str | None = None) -> str | None:
     """Where data comes from: a folder of raw files, or None for TFDS."""
-    return raw_dir
+    return raw_dir and os.path.expanduser(raw_dir)
 
 
 @gin.register("task")
@@ -115,7 +116,7 @@ def make_task(name: str | None = None, file: str | None = None, **overrides):
                 f"Expected plain values beside task.file, found functions for {functions}: "
                 "give them in the file."
             )
-        task = _task_from_file(os.path.abspath(file), name)
+        task = _task_from_file(os.path.abspath(os.path.expanduser(file)), name)
     elif name is None:
         if not {"dataset", "model"} <= set(overrides):
             raise ValueError(
@@ -171,9 +172,13 @@ def _task_from_file(path, name):
         sys.modules[module_name] = module
         try:
             spec.loader.exec_module(module)
-        except BaseException:
+        except BaseException as error:
             del sys.modules[module_name]
-            raise
+            if not isinstance(error, Exception):
+                raise
+            raise ValueError(
+                f"Expected {path} to be a module that runs, found that it raises:\n{traceback.format_exc(limit=-3)}"
+            ) from error
     function = getattr(module, name or "", None)
     if not callable(function):
         names = [key for key, v in vars(module).items() if callable(v)]

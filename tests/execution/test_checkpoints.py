@@ -99,8 +99,9 @@ def test_all_damaged_gives_the_initial_values_back(run, capsys):
     assert capsys.readouterr().out.count("is damaged") == 3
 
 
-def test_damaged_list_of_checkpoints_is_as_none(run):
-    (pathlib.Path(run.path) / "checkpoints" / "checkpoint").write_bytes(b"\x00 no")
+@pytest.mark.parametrize("content", [b"\x00 no", b"", b"\xff\xfe"])
+def test_damaged_list_of_checkpoints_is_as_none(run, content):
+    (pathlib.Path(run.path) / "checkpoints" / "checkpoint").write_bytes(content)
     assert _restore(run) == (0, -1.0)
 
 

@@ -73,6 +73,28 @@ def test_a_finished_run_goes_on_with_what_came_later(run):
             run.begin(other, {}, later_bindings=("a.c",))
 
 
+@pytest.mark.parametrize("content", [b'{"status": "fin', b"", b"[]"])
+def test_a_damaged_record_is_named(run, content):
+    run.write("run.json", content)
+    with pytest.raises(RunDirectoryError, match=re.escape(run.file("run.json"))):
+        run.begin("a.b = 1\n", {})
+    os.remove(run.file("run.json"))
+
+
+def test_the_commit_of_another_repository_is_not_recorded(tmp_path, monkeypatch):
+    def git(*arguments):
+        user = ("-c", "user.name=a", "-c", "user.email=a@b")
+        subprocess.run(["git", "-C", str(tmp_path), *user, *arguments], check=True)
+
+    git("init", "-q")
+    git("commit", "-q", "--allow-empty", "-m", "first")
+    for folder, is_known in (("", True), ("lib", False)):
+        file = tmp_path / folder / "learned_lr" / "execution" / "run_directory.py"
+        monkeypatch.setattr(run_directory, "__file__", str(file))
+        (tmp_path / folder).mkdir(exist_ok=True)
+        assert (run_directory._commit() != "unknown") is is_known
+
+
 def test_lock_names_the_process_that_holds_it(tmp_path):
     path = str(tmp_path / "run")
     holder = subprocess.Popen(

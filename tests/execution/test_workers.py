@@ -15,7 +15,7 @@ import worker_functions
 from processes import is_running, wait_for
 
 from learned_lr.execution import local_workers
-from learned_lr.execution.worker_processes import WorkerError
+from learned_lr.execution.worker_processes import WorkerError, call
 from learned_lr.execution.workers import Workers
 from learned_lr.execution.workers_config import WorkersConfig
 
@@ -23,7 +23,7 @@ from learned_lr.execution.workers_config import WorkersConfig
 @pytest.fixture(autouse=True)
 def light_workers(monkeypatch):
     # A worker that imports TensorFlow takes seconds to start.
-    monkeypatch.setattr(local_workers, "_start_worker", worker_functions.set_no_threads)
+    monkeypatch.setattr(local_workers, "_start_worker", worker_functions.start_light)
 
 
 def test_no_workers_work_in_place_and_in_order():
@@ -84,7 +84,7 @@ from learned_lr.execution import local_workers
 from learned_lr.execution.workers import Workers
 from learned_lr.execution.workers_config import WorkersConfig
 
-local_workers._start_worker = worker_functions.set_no_threads
+local_workers._start_worker = worker_functions.start_light
 with Workers(WorkersConfig(num_workers=1)) as workers:
     calls = [({str(tmp_path / "marker")!r},)]
     print(list(workers.map(worker_functions.die_once_while_sending, calls)))
@@ -149,10 +149,18 @@ def test_interrupt_ends_busy_workers(tmp_path):
     wait_for(lambda: not any(is_running(pid) for pid in pids))
 
 
-def test_workers_do_not_hear_ctrl_c():
+def test_an_exception_that_no_other_process_can_read_arrives_as_its_text():
+    with Workers(WorkersConfig(num_workers=1)) as workers:
+        with pytest.raises(RuntimeError, match="Unreadable: one and two"):
+            list(workers.map(worker_functions.fail_unreadably, [()]))
+        assert list(workers.map(worker_functions.square, [(3,)])) == [(0, 9)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_workers_do_not_hear_what_stops_the_job(number):
     with Workers(WorkersConfig(num_workers=1)) as workers:
         ((_, pid),) = workers.map(worker_functions.process_id, [()])
-        os.kill(pid, signal.SIGINT)
+        os.kill(pid, number)
         ((_, again),) = workers.map(worker_functions.process_id, [()])
     assert again == pid
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
@@ -218,5 +226,5 @@ def test_interrupt_that_a_thread_receives_waits_until_a_worker_has_started(monke
     with workers, pytest.raises(KeyboardInterrupt):
         list(workers.map(worker_functions.square, [(1,)]))
     opener.join()
-    assert submitted == [worker_functions.square]
+    assert submitted == [call]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

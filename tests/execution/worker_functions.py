@@ -8,9 +8,16 @@ import signal
 import struct
 import time
 
+from learned_lr.execution.worker_processes import follow_parent
+
 
 def set_no_threads(num_threads: int) -> None:
     """Does nothing, in place of the import of TensorFlow, which takes seconds."""
+
+
+def start_light(num_threads: int) -> None:
+    """Starts a worker without the import of TensorFlow, which takes seconds."""
+    follow_parent()
 
 
 def num_tensorflow_threads() -> tuple[int, int]:
@@ -78,3 +85,15 @@ def report_and_sleep(path: str) -> None:
         file.write(str(os.getpid()))
     os.replace(f"{path}.tmp", path)
     time.sleep(600)
+
+
+class Unreadable(Exception):
+    """An exception that no other process can read: its class takes two arguments."""
+
+    def __init__(self, first, second):
+        super().__init__(f"{first} and {second}")
+
+
+def fail_unreadably() -> None:
+    """Raises what can't be sent as it is."""
+    raise Unreadable("one", "two")

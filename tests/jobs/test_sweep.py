@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import pathlib
@@ -12,8 +13,11 @@ from tensorboard.plugins.hparams import metadata
 from tensorboard.util import tensor_util
 
 from learned_lr.execution import workers
+from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.worker_processes import WorkerError
 from learned_lr.jobs import sweep
+from learned_lr.jobs.sweep_points import Point
+from learned_lr.jobs.sweep_report import SweepReport, point_path
 
 BASELINE = """
 task.name = 'quadratic'
@@ -296,3 +300,23 @@ def test_example_is_valid(launch_job, tmp_path, monkeypatch):
                 "workers.num_workers = 0",
                 gin_files=[str(path)],
             )
+
+
+def test_a_point_is_finished_as_long_as_its_record_and_its_tasks_file_say_so(tmp_path):
+    file = tmp_path / "my_task.py"
+    file.write_text("width = 4\n", encoding="utf-8")
+    point = Point("00-a", {"task.file": str(file), "train.seed": 1})
+    with contextlib.closing(RunDirectory(str(tmp_path / "sweep"))) as run:
+        report = SweepReport(run, [point])
+        assert not report.add_finished(point)
+        with contextlib.closing(RunDirectory(point_path(run, point))) as own:
+            own.begin(f"task.file = {str(file)!r}\n", {})
+            assert not report.add_finished(point)
+            own.finish(loss=0.5)
+        assert report.add_finished(point)
+        file.write_text("width = 8\n", encoding="utf-8")
+        assert not report.add_finished(point)
+        file.write_text("width = 4\n", encoding="utf-8")
+        assert report.add_finished(point)
+        own.write("run.json", b'{"status')
+        assert not report.add_finished(point)

@@ -223,3 +223,17 @@ def test_stopped_at_every_fifth_write_it_resumes(
             return
         shutil.rmtree(root_dir)
     pytest.fail("Expected a run of fewer than 200 writes.")
+
+
+def test_lost_evaluations_say_what_to_remove(finished, launch_train, tmp_path, capsys):
+    path = tmp_path / "train" / "quadratic" / "toy"
+    shutil.copytree(finished, path)
+    record = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    (path / "run.json").write_text(json.dumps({**record, "status": "running"}))
+    lines = (path / "evaluations.csv").read_text(encoding="utf-8")
+    (path / "evaluations.csv").unlink()
+    assert launch_train(tmp_path) == 1
+    assert f"Without {path / 'checkpoints'} the same" in capsys.readouterr().err
+    shutil.rmtree(path / "checkpoints")
+    assert launch_train(tmp_path) == 0
+    assert (path / "evaluations.csv").read_text(encoding="utf-8") == lines

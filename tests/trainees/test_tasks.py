@@ -208,6 +208,23 @@ def _task_file(tmp_path):
     return str(path)
 
 
+def test_a_file_that_raises_is_named(tmp_path):
+    file = tmp_path / "broken.py"
+    file.write_text("number = 1\nimport nosuchmodule\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="Expected .*broken.py to be a module that runs") as error:  # fmt: skip
+        tasks.make_task("a", file=str(file))
+    assert "line 2" in str(error.value) and "nosuchmodule" in str(error.value)
+    assert "task_file_broken" not in sys.modules
+
+
+def test_a_home_folder_may_be_written_as_a_tilde(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert tasks.data_source("~/data") == str(tmp_path / "data")
+    assert tasks.data_source() is None
+    with pytest.raises(ValueError, match=f"a task at {tmp_path}/a.py, found none"):
+        tasks.make_task("a", file="~/a.py")
+
+
 def test_a_task_from_a_file(task_file):
     found = make_task("my_task", file=task_file, num_trainee_steps=30)
     assert found.dataset() == "my data"

@@ -1,0 +1,76 @@
+"""Gin files and bindings: what gin itself would take in silence, or answer with another name."""
+
+from __future__ import annotations
+
+import pytest
+
+import gin
+from learned_lr.execution import gin_config
+from learned_lr.execution.gin_config import UsageError
+from learned_lr.jobs import baseline, train  # noqa: F401 - they register what is bound here.
+
+JOBS = ("train", "evaluate")
+
+
+@pytest.fixture(autouse=True)
+def clear_gin():
+    """Leaves no bindings behind."""
+    yield
+    gin.clear_config()
+
+
+@pytest.mark.parametrize(
+    ("binding", "message"),
+    [
+        ("workers.num_workers = '2'", "workers.num_workers to be of the type int"),
+        ("workers.num_threads = True", "workers.num_threads to be of the type int"),
+        ("ppo.num_units = 32.0", "ppo.num_units to be of the type int, found 32.0"),
+        ("ppo.discount_factor = 'x'", "ppo.discount_factor to be of the type float"),
+        ("environment.act_before_first_interval = 'no'", "to be of the type bool"),
+        ("ppo.num_unit = 3", "Did you mean 'num_units'?"),
+        ("base_schedule.warmup = 0.1", "Did you mean 'warmup_fraction'?"),
+        ("num_iterations = 7", r"such as train.num_iterations, found 'num_iterations'"),
+        ("nosuchname = 7", "such as task.name, found 'nosuchname' alone"),
+        ("import nosuchmodule", "modules that are there, found: No module named"),
+    ],
+)
+def test_a_wrong_binding_is_told(binding, message):
+    with pytest.raises(UsageError, match=message):
+        gin_config.parse_gin([], [binding])
+
+
+def test_a_macro_that_is_used_is_no_mistake():
+    gin_config.parse_gin([], ["number = 7", "train.seed = %number"])
+    assert gin.query_parameter("train.seed").scoped_selector == "number/gin.macro"
+
+
+FAMILIES = "baseline.families = [@fast/constant_rate, @slow/constant_rate]"
+SLOW = "slow/constant_rate.learning_rates = (0.1,)"
+
+
+def test_a_mistyped_scope_is_told():
+    mistyped = "fats/constant_rate.learning_rates = (0.5,)"
+    with pytest.raises(UsageError, match="Did you mean 'fast'?"):
+        gin_config.parse_gin([], [FAMILIES, SLOW, mistyped])
+
+
+def test_a_scope_that_another_binding_leaves_unused_is_no_mistake():
+    """As a file's families are where others are bound."""
+    fast = "fast/constant_rate.learning_rates = (0.5,)"
+    others = "baseline.families = [@slow/constant_rate, @step_decay]"
+    gin_config.parse_gin([], [FAMILIES, SLOW, fast, others])
+
+
+def test_the_job_of_what_is_included(tmp_path):
+    (tmp_path / "a.gin").write_text("train.seed = 1\n", encoding="utf-8")
+    first = tmp_path / "first.gin"
+    first.write_text(f"include '{tmp_path}/a.gin'  # the 'train' one\n", "utf-8")
+    assert gin_config.job_of(str(first), JOBS) == "train"
+
+
+def test_a_file_that_includes_itself_is_refused(tmp_path):
+    first, second = tmp_path / "first.gin", tmp_path / "second.gin"
+    first.write_text(f"include '{second}'\n", encoding="utf-8")
+    second.write_text(f"include '{first}'\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="don't include themselves, found .*first.gin"):
+        gin_config.job_of(str(first), JOBS)
