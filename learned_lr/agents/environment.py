@@ -246,6 +246,8 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
         return ts.restart(self._observation())
 
     def _step(self, action):
+        # As the control loop has it: where a loss has no logarithm the level stays.
+        action = action if self._has_logarithms else 0.0
         self.level = self._scaling.next_learning_rate(self.level, action)
         before, least = self._measurement.validation_loss, self._least_validation_loss
         self._run_interval()
@@ -255,10 +257,10 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
         reward = self._reward_of(after)
         if self.config.is_reward_a_decrease:
             reward -= self._reward_of(before)
-        reward = np.float32(reward)
-        if self._num_steps >= self.task.num_trainee_steps:
-            return ts.termination(self._observation(), reward)
-        return ts.transition(self._observation(), reward)
+        is_last = self._num_steps >= self.task.num_trainee_steps
+        return (ts.termination if is_last else ts.transition)(
+            self._observation(), np.float32(reward)
+        )
 
     def _run_interval(self):
         interval = self.task.trainee_steps_per_action
@@ -282,6 +284,7 @@ class LearningRateEnvironment(py_environment.PyEnvironment):
     def _observation(self):
         num_steps = self.task.num_trainee_steps
         progress = self._num_steps / num_steps
+        self._has_logarithms = self._builder.has_logarithms(self._measurement)
         return self._builder.build(self._measurement, self.level, progress, num_steps)
 
     def _reward_of(self, validation_loss):

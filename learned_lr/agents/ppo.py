@@ -229,11 +229,12 @@ class PPOTrainer:
     def _start_from(self, controller):
         """Gives the actor and the normaliser the values of a controller, all but its deviation."""
         spec, config = controller.spec, self._config
-        features = spec.observation.features
-        if config.of_network(spec) != config or features != self._spec.features:
+        view = spec.observation.features, spec.observation.transform
+        own_view = self._spec.features, self._spec.transform
+        if config.of_network(spec) != config or view != own_view:
             raise ValueError(
-                "Expected an initial controller of this configuration's network and features, "
-                f"found {spec.network}, {spec.num_units}, {spec.activation} and {features}."
+                "Expected an initial controller of this configuration's network and observations, "
+                f"found {spec.network}, {spec.num_units}, {spec.activation} and {view}."
             )
         actor_weights.write(
             config.actor,

@@ -132,9 +132,9 @@ class Learned:
     num_normalizer_decisions: int = 0
 
     def __post_init__(self):
-        if self.num_normalizer_decisions < 0:
+        if self.num_normalizer_decisions < 0 or self.num_normalizer_decisions == 1:
             raise ValueError(
-                "Expected num_normalizer_decisions >= 0, found "
+                "Expected num_normalizer_decisions to be 0 or at least 2, which have a variance, found "
                 f"{self.num_normalizer_decisions!r}."
             )
 
@@ -179,7 +179,7 @@ class Learned:
                 self.controller.spec.base_schedule,
                 loop.level,
                 trainee_step,
-                task.num_trainee_steps - trainee_step,
+                task.trainee_steps_per_action,
                 task.num_trainee_steps,
             )
 

@@ -6,15 +6,30 @@ import tensorflow as tf
 
 from learned_lr.trainees import initialization, models
 
+# Operations of tf.random that keep a state of their own.
+_UNSEEDED = {
+    "Multinomial",
+    "ParameterizedTruncatedNormal",
+    "RandomGamma",
+    "RandomPoissonV2",
+    "RandomShuffle",
+    "RandomStandardNormal",
+    "RandomUniform",
+    "RandomUniformInt",
+    "TruncatedNormal",
+}
+
 
 def build_model(task, data) -> tf.keras.Model:
     """Returns the task's network for its data, in the task's precision.
 
     Raises:
-      ValueError: on an unknown name, or logits of another shape than [num_classes].
+      ValueError: on an unknown name, logits of another shape than [num_classes] or that are
+        probabilities, or random numbers that no seed reaches.
     """
     model_fn = task.model
-    if not callable(model_fn):
+    is_own = callable(model_fn)
+    if not is_own:
         if model_fn not in models.MODELS:
             raise ValueError(
                 f"Expected task.model to be one of {sorted(models.MODELS)}, found "
@@ -35,7 +50,36 @@ def build_model(task, data) -> tf.keras.Model:
             f"Expected a model with logits of shape (None, {data.num_classes}), found "
             f"{model.output_shape}."
         )
+    if is_own:
+        _check_logits(model)
+        _check_randomness(model)
     return model
+
+
+def _check_logits(model):
+    """Refuses a last layer that makes probabilities: the loss would take the softmax of them."""
+    last = model.layers[-1]
+    name = getattr(getattr(last, "activation", None), "__name__", "")
+    if isinstance(last, tf.keras.layers.Softmax) or name in ("softmax", "sigmoid"):
+        raise ValueError(
+            f"Expected model {model.name!r} to end in logits, found {name or 'softmax'} in its last layer, "
+            f"{last.name!r}: leave it out, the loss takes the softmax itself."
+        )
+
+
+def _check_randomness(model):
+    """Refuses operations whose random numbers follow no generator that `reset` can seed."""
+    shape = (2, *model.input_shape[1:])
+    function = tf.function(lambda inputs: model(inputs, training=True))
+    graph = function.get_concrete_function(tf.TensorSpec(shape)).graph.as_graph_def()
+    nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
+    found = sorted({node.op for node in nodes} & _UNSEEDED)
+    if found:
+        raise ValueError(
+            f"Expected model {model.name!r} to draw random numbers by Keras' layers, found {', '.join(found)} of "
+            "tf.random: no seed would repeat a run. tf.random.stateless_* with seeds of a Keras generator "
+            "(tf.keras.backend.RandomGenerator as `_random_generator` of the layer) can be seeded."
+        )
 
 
 def build_optimizer(task) -> tf.keras.optimizers.Optimizer:

@@ -62,6 +62,10 @@ class Dataset:
     num_classes: int
 
     def __post_init__(self):
+        if self.num_classes < 2:
+            raise ValueError(
+                f"Data set {self.name!r}: expected at least two classes, found {self.num_classes!r}."
+            )
         for split in ("train", "validation", "test"):
             images = getattr(self, f"{split}_images")
             labels = getattr(self, f"{split}_labels")

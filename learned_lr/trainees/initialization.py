@@ -81,13 +81,34 @@ def _find_initializer(layer, variable):
             )
         value = variable.numpy()
         return lambda variable, seed: value
+    if not hasattr(initializer, "get_config"):
+        raise ValueError(
+            f"Expected {name}_initializer of layer {layer.name!r} to be an initializer of Keras, "
+            f"found {initializer!r}, which no seed can be given to."
+        )
     config = initializer.get_config()
+    has_forget_bias = name == "bias" and getattr(layer, "unit_forget_bias", False)
 
     def draw(variable, seed):
         if "seed" in config:
             fresh = type(initializer).from_config({**config, "seed": seed})
         else:
             fresh = initializer
-        return fresh(variable.shape, dtype=variable.dtype)
+        value = fresh(variable.shape, dtype=variable.dtype)
+        if not has_forget_bias:
+            return value
+        # As an LSTM is built: input, forget, candidate and output gate.
+        gates = tf.split(value, 4)
+        return tf.concat([gates[0], tf.ones_like(gates[1]), *gates[2:]], 0)
 
     return draw
+
+
+def start_averages(
+    optimizer: tf.keras.optimizers.Optimizer, variables: list[tf.Variable]
+) -> None:
+    """Gives the moving averages of an optimizer with `use_ema` the weights that a run starts from."""
+    if getattr(optimizer, "use_ema", False):
+        averages = optimizer._model_variables_moving_average
+        for average, variable in zip(averages, variables):
+            average.assign(variable)

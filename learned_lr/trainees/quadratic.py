@@ -36,6 +36,7 @@ class QuadraticTrainee:
         self._previous_x = self._x.copy()
         self._train_loss = self._loss()
         self._diverged = False
+        self._num_steps_done = 0
         self._best_loss, self._best_x = math.inf, self._x.copy()
 
     def measure(self) -> Measurement:
@@ -45,7 +46,7 @@ class QuadraticTrainee:
             return Measurement(
                 cap, cap, 0.0, 0.0, 0.0, 0.0, diverged=True, weights=self._weights()
             )
-        loss = self._loss()
+        loss = min(self._loss(), self.loss_cap)
         if loss < self._best_loss:
             self._best_loss, self._best_x = loss, self._x.copy()
         change = self._x - self._previous_x
@@ -70,6 +71,12 @@ class QuadraticTrainee:
     ) -> Measurement:
         """Runs one interval at a rate, or at one a step, and measures."""
         rates = interval_rates(learning_rate, self.task.trainee_steps_per_action)
+        self._num_steps_done += len(rates)
+        if self._num_steps_done > self.task.num_trainee_steps:
+            raise ValueError(
+                f"Expected at most {self.task.num_trainee_steps} trainee steps, found a call to step "
+                f"{self._num_steps_done}."
+            )
         self.optimizer.learning_rate = float(rates[0])
         losses = []
         for rate in rates.tolist():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 def check_positive(task, field):
     """Raises ValueError unless the field is an integer >= 1."""
@@ -26,6 +28,16 @@ def check_fraction(task, field):
     value = getattr(task, field)
     if not 0 <= value <= 1:
         raise ValueError(f"Expected task.{field} in [0, 1], found {value!r}.")
+
+
+def check_at_least_0(task, field, is_0_allowed=True):
+    """Raises ValueError unless the field is a finite number above 0, or is 0 where that is allowed."""
+    value = getattr(task, field)
+    if not (0 < value < math.inf or (value == 0 and is_0_allowed)):
+        least = ">= 0" if is_0_allowed else "> 0"
+        raise ValueError(
+            f"Expected task.{field} to be finite and {least}, found {value!r}."
+        )
 
 
 def check_budget(task):

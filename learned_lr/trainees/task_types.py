@@ -82,8 +82,9 @@ class Task:
         task_fields.check_choice(self, "input_scaling", INPUT_SCALINGS)
         task_fields.check_choice(self, "precision", PRECISIONS)
         task_fields.check_choice(self, "predictions", PREDICTIONS)
-        for field in ("label_noise", "weight_decay"):
+        for field in ("label_noise", "weight_decay", "momentum"):
             task_fields.check_fraction(self, field)
+        task_fields.check_at_least_0(self, "adam_epsilon", is_0_allowed=False)
         if not callable(self.optimizer):
             task_fields.check_choice(self, "optimizer", OPTIMIZERS)
 
@@ -144,6 +145,7 @@ class QuadraticTask:
     def __post_init__(self):
         task_fields.check_budget(self)
         task_fields.check_positive(self, "num_dimensions")
+        task_fields.check_at_least_0(self, "noise")
 
     @property
     def is_sgd(self) -> bool:

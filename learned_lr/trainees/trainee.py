@@ -86,6 +86,7 @@ class Trainee:
             self.optimizer.variables, self._initial_optimizer_state
         ):
             variable.assign(value)
+        initialization.start_averages(self.optimizer, self.model.trainable_variables)
         self._best_loss.assign(math.inf)
         self._previous_predictions.assign(tf.zeros_like(self._previous_predictions))
         self._order = minibatches.order(

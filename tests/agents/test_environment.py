@@ -235,6 +235,24 @@ def test_with_a_base_and_trends_the_mean_action_gives_the_learned_schedule(
     assert len(set(found.column("learning_rate")[1:])) == 6
 
 
+def test_where_a_loss_is_0_the_level_stays_as_in_the_learned_schedule(
+    quadratic, random_controller
+):
+    task = dataclasses.replace(quadratic, noise=0.0, num_trainee_steps=120)
+    config = EnvironmentConfig(("train_loss", "progress"), "relative", max_scale=4.0)
+    controller = random_controller(task, config)
+    environment = LearningRateEnvironment(task, config, seed=11)
+    # Two at first, 21 of the first interval; then it is at the minimum.
+    losses = iter([1.0] * 23)
+    environment._trainee._loss = lambda: next(losses, 0.0)
+    time_step, state, levels = environment.reset(), controller.initial_state(), []
+    while not time_step.is_last():
+        action, state = controller.act(time_step.observation, state)
+        time_step = environment.step(np.float32(action or 0.5))
+        levels.append(environment.level)
+    assert len(set(levels[:2])) == 2 and len(set(levels[1:])) == 1
+
+
 @pytest.mark.parametrize(
     "own, expected", [(None, [1e-3, 1e-3, 1e-3]), (0.02, [0.02, 1e-3, 0.02])]
 )

@@ -201,8 +201,13 @@ def test_training_from_a_controller(quadratic, random_controller, actor):
 def test_a_controller_of_another_network_is_refused(quadratic, random_controller):
     controller = random_controller(quadratic, CONFIG)
     config = dataclasses.replace(SMALL, num_units=5)
-    with pytest.raises(ValueError, match="network and features, found mlp, 4, tanh"):
+    with pytest.raises(
+        ValueError, match="network and observations, found mlp, 4, tanh"
+    ):
         ppo.PPOTrainer(config, CONFIG, quadratic, 100.0, 0, controller)
+    config = dataclasses.replace(CONFIG, transform="relative")
+    with pytest.raises(ValueError, match="found mlp, 4, tanh and .*'log'"):
+        ppo.PPOTrainer(SMALL, config, quadratic, 100.0, 0, controller)
 
 
 def test_the_first_update_sees_normalized_rewards(quadratic, episodes):

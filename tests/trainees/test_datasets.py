@@ -99,6 +99,11 @@ def test_a_data_set_that_would_train_on_something_else_is_refused(
         dataclasses.replace(tiny_data, **values)
 
 
+def test_one_class_is_refused(tiny_data):
+    with pytest.raises(ValueError, match="'tiny': expected at least two classes, found 1"):  # fmt: skip
+        dataclasses.replace(tiny_data, num_classes=1)
+
+
 def test_an_empty_split_is_refused(tiny_data):
     values = {n: getattr(tiny_data, n)[:0] for n in ("test_images", "test_labels")}
     with pytest.raises(ValueError, match=r"at least one image, .* for 0 images"):

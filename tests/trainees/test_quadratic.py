@@ -73,3 +73,19 @@ def test_divergence_earns_the_cap_and_the_best_point_is_tested():
         assert measurement.diverged
     assert measurement.train_loss == 100.0
     assert trainee.test()[0] == pytest.approx(best, rel=1e-12)
+
+
+def test_a_loss_above_the_cap_is_the_cap_from_the_start_on():
+    trainee = QuadraticTask(num_dimensions=2000).make_trainee()
+    trainee.reset(0)
+    assert trainee.measure()[:2] == (100.0, 100.0)
+
+
+def test_steps_beyond_the_budget_are_refused():
+    trainee = _task().make_trainee()  # Of six steps.
+    for _ in range(3):
+        trainee.train(0.1)
+    with pytest.raises(ValueError, match="at most 6 trainee steps, found a call to"):
+        trainee.train(0.1)
+    trainee.reset(1)
+    trainee.train(0.1)

@@ -296,3 +296,22 @@ def test_named_tasks_come_back_from_a_pickle(name):
 def test_function_beside_a_task_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match="plain values beside task.file.*optimizer"):
         tasks.make_task("a_task", file=str(tmp_path / "tasks.py"), optimizer=print)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("adam_epsilon", -1.0, "finite and > 0, found -1.0"),
+        ("adam_epsilon", 0.0, "finite and > 0, found 0.0"),
+        ("momentum", float("nan"), r"in \[0, 1\], found nan"),
+    ],
+)
+def test_numbers_that_no_optimizer_means_are_refused(field, value, message):
+    with pytest.raises(ValueError, match=f"task.{field} .*{message}"):
+        make_task("digits_cnn", **{field: value})
+
+
+@pytest.mark.parametrize("noise", [-1.0, float("nan")])
+def test_noise_that_is_none_is_refused(noise):
+    with pytest.raises(ValueError, match="task.noise to be finite and >= 0, found"):
+        QuadraticTask(noise=noise)

@@ -162,3 +162,112 @@ def test_recurrent_and_nested_layers_are_drawn_anew():
     for first, second, again in zip(*values):
         np.testing.assert_array_equal(first, again)
         assert first.ndim == 1 or not np.any(first == second)
+
+
+def test_an_lstm_forgets_nothing_at_first():
+    layers = tf.keras.layers
+    model = tf.keras.Sequential(
+        [tf.keras.Input((4, 3)), layers.LSTM(2), layers.Dense(2)]
+    )
+    built = model.layers[0].cell.bias.numpy()
+    initialization.Initializer(model).initialize(3)
+    np.testing.assert_array_equal(model.layers[0].cell.bias.numpy(), built)
+    assert built.tolist() == [0, 0, 1, 1, 0, 0, 0, 0]
+
+
+def test_averages_of_the_weights_start_at_the_weights(tiny_task):
+    def optimizer():
+        return tf.keras.optimizers.SGD(
+            use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=5
+        )
+
+    task = tiny_task(optimizer=optimizer)
+    first, second = task.make_trainee(), task.make_trainee()
+    assert _run(first, 5) == _run(second, 5)
+    first.reset(7)
+    averages = first.optimizer._model_variables_moving_average
+    assert len(averages) == len(first.model.trainable_variables)
+    for average, variable in zip(averages, first.model.trainable_variables):
+        np.testing.assert_array_equal(average.numpy(), variable.numpy())
+
+
+def _network_with(layer):
+    """A model function with a layer before the last, dense one."""
+    layers = tf.keras.layers
+
+    def model_fn(input_shape, num_classes):
+        return tf.keras.Sequential(
+            [
+                tf.keras.Input(input_shape),
+                layers.Flatten(),
+                *([layer] if layer else []),
+                layers.Dense(num_classes),
+            ]
+        )
+
+    return model_fn
+
+
+def _zeros(shape, dtype=None):
+    return tf.zeros(shape)
+
+
+def _ending_in(*last):
+    return lambda shape, num_classes: tf.keras.Sequential(
+        [
+            tf.keras.Input(shape),
+            tf.keras.layers.Flatten(),
+            *(make(num_classes) for make in last),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "model, message",
+    [
+        (
+            _network_with(
+                tf.keras.layers.Lambda(lambda x: x + tf.random.normal(tf.shape(x)))
+            ),
+            "to draw random numbers by Keras' layers, found RandomStandardNormal of tf.random",
+        ),
+        (
+            _network_with(tf.keras.layers.Dense(4, kernel_initializer=_zeros)),
+            "kernel_initializer of layer .* to be an initializer of Keras",
+        ),
+        (
+            _ending_in(lambda n: tf.keras.layers.Dense(n, activation="softmax")),
+            "to end in logits, found softmax in its last layer",
+        ),
+        (
+            _ending_in(tf.keras.layers.Dense, lambda n: tf.keras.layers.Softmax()),
+            "to end in logits, found softmax in its last layer",
+        ),
+    ],
+)
+def test_a_network_that_would_train_otherwise_than_it_looks_is_refused(
+    tiny_task, model, message
+):
+    with pytest.raises(ValueError, match=message):
+        tiny_task(model=model, width=None).make_trainee()
+
+
+@pytest.mark.parametrize("name", ["GaussianNoise", "Dropout", "RandomFlip"])
+def test_random_layers_of_keras_are_taken_and_repeat(tiny_task, name):
+    layers = tf.keras.layers
+    layer = getattr(layers, name)(*([] if name == "RandomFlip" else [0.5]))
+
+    def model_fn(input_shape, num_classes):
+        return tf.keras.Sequential(
+            [
+                tf.keras.Input(input_shape),
+                layer,
+                layers.Flatten(),
+                layers.Dense(num_classes),
+            ]
+        )
+
+    trainee = tiny_task(model=model_fn, width=None).make_trainee()
+    first = _run(trainee, 3)
+    _run(trainee, 4)
+    assert _run(trainee, 3) == first
