@@ -25,14 +25,17 @@ class Checkpoints:
     def __init__(self, run: RunDirectory, checkpoint: tf.train.Checkpoint):
         self._checkpoint = checkpoint
         folder = run.file("checkpoints")
+        names = os.path.join(folder, "checkpoint")
         try:
             self._manager = _manager(checkpoint, folder)
         except _DAMAGES as error:
+            if not os.path.exists(names):
+                raise
             # The list of checkpoints, which TensorFlow keeps; without it the run starts again from its episodes.
             print(
                 f"The list of checkpoints is damaged ({_first_line(error)}): going back."
             )
-            os.remove(os.path.join(folder, "checkpoint"))
+            os.remove(names)
             self._manager = _manager(checkpoint, folder)
         # `restore` of a damaged file may leave some variables overwritten.
         self._initial = checkpoint.write(run.file("checkpoints", "initial"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 import re
 from collections.abc import Collection, Mapping
 
@@ -30,7 +31,7 @@ def task_file_hash(config: str) -> str | None:
     """Returns the SHA-256 of the Python file that a config's task comes from; None if it names none that can be read."""
     try:
         path = ast.literal_eval(bindings(config).get("task.file", "None"))
-        with open(path, "rb") as file:
+        with open(os.path.expanduser(path), "rb") as file:
             return hashlib.sha256(file.read()).hexdigest()
     except (ValueError, SyntaxError, TypeError, OSError):
         return None

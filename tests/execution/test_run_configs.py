@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from learned_lr.execution.run_configs import config_differences
+import hashlib
+
+from learned_lr.execution.run_configs import config_differences, task_file_hash
 
 
 def test_config_differences_name_bindings():
@@ -34,3 +36,11 @@ def test_bindings_that_came_later_may_be_missing_there():
     assert config_differences("a.b = 1\n", added) == [
         "a.c is not bound there and 3 here"
     ]
+
+
+def test_the_hash_of_a_tasks_file_finds_it_at_home(tmp_path, monkeypatch):
+    (tmp_path / "a.py").write_bytes(b"content")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = task_file_hash("task.file = '~/a.py'\n")
+    assert found == hashlib.sha256(b"content").hexdigest()
+    assert task_file_hash("task.file = '~/b.py'\n") is None
