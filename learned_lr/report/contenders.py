@@ -16,7 +16,7 @@ from learned_lr.report.evaluations import Evaluation
 from learned_lr.report.reading import TABLES, Run
 
 GRID, COSINE = "winner of the grid", "best cosine of a search"
-DEFAULT, FINE_TUNED = "the default, never trained here", "fine-tuned from the default"
+DEFAULT, FINE_TUNED = "the default, without a run here", "fine-tuned from the default"
 PAPER = "the paper's recipe from scratch"
 # What every row is to have; what is not run is named.
 EXPECTED = (GRID, COSINE, DEFAULT, FINE_TUNED, PAPER)
@@ -128,7 +128,7 @@ def _of_controllers(evaluation, family, by_name) -> Iterator[Contender]:
             yield Contender(role, label, evaluation, None, None)
             return
         is_default = all(path in DEFAULTS for path in paths)
-        role = DEFAULT if is_default else f"{named}, never trained here"
+        role = DEFAULT if is_default else f"{named}, without a run here"
         yield Contender(role, label, evaluation, 0, 0.0)
         return
     sources = [_run_of(path, by_name) for path in paths]

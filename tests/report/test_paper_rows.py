@@ -39,7 +39,7 @@ def test_each_contender_has_its_role_and_its_spend(everything):
     expected = {
         "winner of the grid": (57, 80e6, 1.0),
         "best cosine of a search": (57, 76e6, 0.95),
-        "the default, never trained here": (0, 0.0, 0.0),
+        "the default, without a run here": (0, 0.0, 0.0),
         "fine-tuned from the default": (20, 20e6, 0.25),
         "the paper's recipe from scratch": (52, None, None),
         "winner of the grid on cifar10_lenet5, moved over": (0, 0.0, 0.0),
@@ -186,7 +186,7 @@ def test_what_two_evaluations_have_is_shown_once(tmp_path):
     roles = [key[2] for key in values if key[1] == "lenet5"]
     assert len(roles) == 7
     text = (tmp_path / "report" / "contenders.csv").read_text(encoding="utf-8")
-    assert text.count("the default, never trained here") == 1
+    assert text.count("the default, without a run here") == 1
 
 
 def test_two_trainings_of_one_label_are_two_contenders(tmp_path, monkeypatch):
@@ -197,7 +197,7 @@ def test_two_trainings_of_one_label_are_two_contenders(tmp_path, monkeypatch):
     contenders_rows(tmp_path)
     text = (tmp_path / "report" / "contenders.csv").read_text(encoding="utf-8")
     assert text.count("fine-tuned from the default,") == 2
-    assert text.count("the default, never trained here") == 1
+    assert text.count("the default, without a run here") == 1
 
 
 def test_a_denser_grid_is_another(tmp_path):
@@ -220,7 +220,7 @@ def test_the_default_is_known_by_its_names(tmp_path):
     config = EVALUATE.replace("'default'\ntuned/", "'cifar10_relative'\ntuned/")
     make_evaluation(tmp_path, config)
     values, _ = contenders_rows(tmp_path)
-    role = "the package's cifar10_relative, never trained here"
+    role = "the package's cifar10_relative, without a run here"
     assert values["fashion_mnist", "lenet5", role]["gradient_samples"] == "0.0"
 
 
@@ -233,7 +233,7 @@ def test_the_differences_of_a_second_evaluation_are_from_the_same_winner(tmp_pat
     make_evaluation(tmp_path, second, folder="second")
     make_searches(tmp_path)
     values, _ = contenders_rows(tmp_path)
-    role = "the package's many_tasks, never trained here"
+    role = "the package's many_tasks, without a run here"
     row = values["fashion_mnist", "lenet5", role]
     assert float(row["test_loss_difference"]) == pytest.approx(0.625 / 3)
     assert row["test_loss_p"] != ""
