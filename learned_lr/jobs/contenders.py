@@ -94,8 +94,8 @@ def check(
             f"{multipliers!r}, found {fixed[0]!r}."
         )
     if CALIBRATED_PER_OPTIMIZER in rivals:
-        kinds = {task.is_sgd for task in training.values()}
-        lacking = [name for name, task in judged.items() if task.is_sgd not in kinds]
+        kinds = {_is_sgd(task) for task in training.values()}
+        lacking = [name for name, task in judged.items() if _is_sgd(task) not in kinds]
         if lacking:
             kind = "an optimizer other than SGD" if True in kinds else "SGD"
             raise ValueError(
@@ -139,7 +139,7 @@ class Contenders:
             self._peak = references.calibrated_peak(training)
         if CALIBRATED_PER_OPTIMIZER in rivals:
             for kind in (True, False):
-                names = [n for n, task in training.items() if task.is_sgd is kind]
+                names = [n for n, task in training.items() if _is_sgd(task) is kind]
                 if names:
                     self._peaks[kind] = references.calibrated_peak(names)
 
@@ -156,7 +156,7 @@ class Contenders:
         found = [Contender(TUNED, 1.0, tuned)]
         rivals = {rival: self._rival(rival, task) for rival in self._rivals}
         others = {
-            _other_base(base): BaseAtPeak(self._peaks[task.is_sgd], base)
+            _other_base(base): BaseAtPeak(self._peaks[_is_sgd(task)], base)
             for base in self._other_bases
         }
         for contender, schedule in {**rivals, **others, **self._schedules}.items():
@@ -178,8 +178,8 @@ class Contenders:
         if rival == CALIBRATED:
             return BaseAtPeak(self._peak, self._base)
         if rival == CALIBRATED_PER_OPTIMIZER:
-            return BaseAtPeak(self._peaks[task.is_sgd], self._base)
-        rate = _DEFAULT_SGD_RATE if task.is_sgd else _DEFAULT_RATE
+            return BaseAtPeak(self._peaks[_is_sgd(task)], self._base)
+        rate = _DEFAULT_SGD_RATE if _is_sgd(task) else _DEFAULT_RATE
         if rival == OPTIMIZER_DEFAULT:
             return Constant(rate)
         return ReduceOnPlateau(rate, patience=_PATIENCE)
@@ -191,3 +191,8 @@ def _other_base(base):
 
 def _open_loop(name):
     return f"{name}, open loop"
+
+
+def _is_sgd(task):
+    # A toy task has no optimizer to name.
+    return getattr(task, "optimizer", None) == "sgd"

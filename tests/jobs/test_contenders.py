@@ -10,7 +10,6 @@ from learned_lr.trainees.adaptive_schedules import ReduceOnPlateau
 from learned_lr.trainees.families import parse
 from learned_lr.trainees.scaled_schedules import BaseAtPeak
 from learned_lr.trainees.schedules import Constant
-from learned_lr.trainees.task_types import QuadraticTask
 
 # Tasks with optimizers.
 ADAM, SGD = (
@@ -55,14 +54,6 @@ def test_sgd_has_a_peak_and_a_default_of_its_own():
             Constant(rate),
             ReduceOnPlateau(rate, patience=5),
         ]
-
-
-def test_a_toy_task_has_the_optimizer_that_it_says():
-    found = _contenders([ADAM[0], SGD[0]])
-    task = QuadraticTask()
-    assert task.is_sgd
-    schedules = [c.schedule for c in found.of_task(SGD[0], task)]
-    assert schedules[2:4] == [BaseAtPeak(0.1), Constant(1e-2)]
 
 
 def test_another_base_runs_at_the_peaks_per_optimizer():
