@@ -132,8 +132,10 @@ class RunDirectory:
         Raises:
           RunDirectoryError: if it is damaged.
         """
-        content = self.read(RUN_FILE)
-        return {} if content is None else record_of(content, self.file(RUN_FILE))
+        try:
+            return read_record(self.path)
+        except FileNotFoundError:
+            return {}
 
     @property
     def is_finished(self) -> bool:
@@ -239,14 +241,17 @@ def command() -> str:
     return shlex.join(["python", *program, *sys.argv[1:]])
 
 
-def record_of(content: bytes, path: str) -> dict[str, Any]:
-    """Returns what the content of a `run.json` says.
+def read_record(folder: str) -> dict[str, Any]:
+    """Returns what the `run.json` of a run directory says.
 
     Raises:
+      FileNotFoundError: if there is none.
       RunDirectoryError: if it is damaged; names the path.
     """
+    path = os.path.join(folder, RUN_FILE)
     try:
-        record = json.loads(content)
+        with open(path, "rb") as file:
+            record = json.loads(file.read())
     except ValueError as error:
         raise RunDirectoryError(
             f"Expected {path} to hold a run's record, found it damaged ({error}). Without this file the same "

@@ -13,7 +13,7 @@ from learned_lr.execution.run_directory import (
     TASK_FILE,
     RunDirectory,
     RunDirectoryError,
-    record_of,
+    read_record,
     versions,
 )
 
@@ -63,9 +63,7 @@ def _check(run, folder):
     with open(os.path.join(folder, CONFIG_FILE), encoding="utf-8") as file:
         there = _task(file.read())
     here = _task((run.read(CONFIG_FILE) or b"").decode())
-    path = os.path.join(folder, RUN_FILE)
-    with open(path, "rb") as file:
-        record = record_of(file.read(), path)
+    record = read_record(folder)
     here.update(_named(versions()))
     for found, of in ((there, record), (here, run.run_record())):
         if TASK_FILE in of:

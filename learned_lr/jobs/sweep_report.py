@@ -9,11 +9,10 @@ from learned_lr.execution.csv_tables import CsvTable
 from learned_lr.execution.gin_config import UsageError
 from learned_lr.execution.run_configs import task_file_hash
 from learned_lr.execution.run_directory import (
-    RUN_FILE,
     TASK_FILE,
     RunDirectory,
     RunDirectoryError,
-    record_of,
+    read_record,
 )
 from learned_lr.jobs import sweep_points
 from learned_lr.jobs.hparams import HParams
@@ -45,10 +44,8 @@ class SweepReport:
 
         One whose record is damaged, or whose task's file has changed since, isn't: its own start says so.
         """
-        path = os.path.join(point_path(self._run, point), RUN_FILE)
         try:
-            with open(path, "rb") as file:
-                record = record_of(file.read(), path)
+            record = read_record(point_path(self._run, point))
         except (FileNotFoundError, RunDirectoryError):
             return False
         own_file = task_file_hash("\n".join(point.gin_bindings()))

@@ -30,13 +30,21 @@ def check_fraction(task, field):
         raise ValueError(f"Expected task.{field} in [0, 1], found {value!r}.")
 
 
-def check_at_least_0(task, field, is_0_allowed=True):
-    """Raises ValueError unless the field is a finite number above 0, or is 0 where that is allowed."""
+def check_at_least_0(task, field):
+    """Raises ValueError unless the field is a finite number >= 0."""
     value = getattr(task, field)
-    if not (0 < value < math.inf or (value == 0 and is_0_allowed)):
-        least = ">= 0" if is_0_allowed else "> 0"
+    if not 0 <= value < math.inf:
         raise ValueError(
-            f"Expected task.{field} to be finite and {least}, found {value!r}."
+            f"Expected task.{field} to be finite and >= 0, found {value!r}."
+        )
+
+
+def check_above_0(task, field):
+    """Raises ValueError unless the field is a finite number > 0."""
+    value = getattr(task, field)
+    if not 0 < value < math.inf:
+        raise ValueError(
+            f"Expected task.{field} to be finite and > 0, found {value!r}."
         )
 
 

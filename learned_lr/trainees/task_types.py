@@ -84,7 +84,7 @@ class Task:
         task_fields.check_choice(self, "predictions", PREDICTIONS)
         for field in ("label_noise", "weight_decay", "momentum"):
             task_fields.check_fraction(self, field)
-        task_fields.check_at_least_0(self, "adam_epsilon", is_0_allowed=False)
+        task_fields.check_above_0(self, "adam_epsilon")
         if not callable(self.optimizer):
             task_fields.check_choice(self, "optimizer", OPTIMIZERS)
 
