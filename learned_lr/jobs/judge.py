@@ -45,7 +45,8 @@ def judge(
     """Runs contenders on every task of a split and says how far each is behind the tuned schedule.
 
     A regret is log(loss + 0.02) minus that of the mark with the same seed, `tuned`: the base
-    schedule at the task's own tuned peak, which is always run. Runs of one seed share initial
+    schedule at the task's own tuned peak, which is always run. Losses are the best validation
+    loss, the test loss of those weights, and the validation loss at the end. Runs of one seed share initial
     weights and minibatches. One call of a worker does all runs of a task, so that its graph
     is traced once; equal schedules are run once.
 

@@ -12,8 +12,13 @@ from learned_lr.jobs.regrets import log_loss
 from learned_lr.trainees.episode import Episode
 
 TABLE = "judge.csv"
-MEASURES = ("validation", "test")
-_LOSSES = {"validation": "best_validation_loss", "test": "test_loss"}
+# Of the weights with the best validation loss, and of the last ones, which `fit` leaves.
+_LOSSES = {
+    "validation": "best_validation_loss",
+    "test": "test_loss",
+    "final": "final_validation_loss",
+}
+MEASURES = tuple(_LOSSES)
 COLUMNS = (
     "task",
     "contender",
@@ -22,8 +27,10 @@ COLUMNS = (
     "best_validation_loss",
     "test_loss",
     "test_accuracy",
+    "final_validation_loss",
     "validation_regret",
     "test_regret",
+    "final_regret",
     "greatest_rate",
     "diverged",
 )
@@ -35,8 +42,10 @@ TASK_COLUMNS = (
     "num_diverged",
     "best_validation_loss",
     "test_loss",
+    "final_validation_loss",
     "validation_regret",
     "test_regret",
+    "final_regret",
     "tuned_peak",
     "mean_greatest_rate",
 )

@@ -20,7 +20,10 @@ SUMMARY = "judge.md"
 _MEASURES = {
     "validation": "Best validation loss",
     "test": "Test loss of the weights with the best validation loss",
+    "final": "Validation loss at the end of the run, where `fit` leaves a network",
 }
+# A panel of a figure each.
+_SHOWN = ("validation", "test")
 
 
 def write(
@@ -74,7 +77,7 @@ def _figures(runs):
         f"{measure} loss": {
             names[key]: runs.regrets(key, measure).mean(axis=1) for key in keys
         }
-        for measure in MEASURES
+        for measure in _SHOWN
     }
     losses = {
         name: runs.values(key, "test_loss").mean(axis=1) + LOSS_OFFSET
@@ -93,7 +96,7 @@ def _figures(runs):
                 ]
                 for name, _ in keys
             }
-            for measure in MEASURES
+            for measure in _SHOWN
         }
         found["multipliers.png"] = regret_figures.multipliers_figure(
             runs.multipliers, panels

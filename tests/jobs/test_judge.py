@@ -68,6 +68,7 @@ def test_the_mark_has_no_regret_at_all(finished):
     rows = rows_with(read_rows(finished), contender="tuned")
     assert {row["validation_regret"] for row in rows} == {"0.0"}
     assert {row["test_regret"] for row in rows} == {"0.0"}
+    assert {row["final_regret"] for row in rows} == {"0.0"}
 
 
 def test_rows_are_runs_of_the_schedules_and_regrets_are_paired_by_seed(finished):
@@ -94,6 +95,12 @@ def test_rows_are_runs_of_the_schedules_and_regrets_are_paired_by_seed(finished)
                 assert float(row["validation_regret"]) == pytest.approx(np.log(ratio))
                 ratio = (test + 0.02) / (mark.test_loss + 0.02)
                 assert float(row["test_regret"]) == pytest.approx(np.log(ratio))
+                last, mark_last = (
+                    e.column("validation_loss")[-1] for e in (episode, mark)
+                )
+                assert float(row["final_validation_loss"]) == last
+                ratio = (last + 0.02) / (mark_last + 0.02)
+                assert float(row["final_regret"]) == pytest.approx(np.log(ratio))
                 rate = episode.column("learning_rate").max()
                 assert float(row["greatest_rate"]) == rate
 
@@ -117,8 +124,8 @@ def test_tasks_hold_the_means_of_their_runs(finished):
     for mean in means:
         own = rows_with(rows, task=mean["task"], contender=mean["contender"])
         for column in (
-            *("best_validation_loss", "test_loss"),
-            *("validation_regret", "test_regret"),
+            *("best_validation_loss", "test_loss", "final_validation_loss"),
+            *("validation_regret", "test_regret", "final_regret"),
         ):
             expected = np.mean([float(row[column]) for row in own])
             assert float(mean[column]) == pytest.approx(expected)
@@ -135,7 +142,7 @@ def test_the_summary_has_the_statistics_of_each_contender(finished):
     assert "training tasks: 0.3 (all), 0.3 (other optimizers)." in text
     rows = read_rows(finished)
     tables = [t for t in text.split("\n\n") if t.startswith("|")]
-    for table, measure in zip(tables, ("validation", "test")):
+    for table, measure in zip(tables, ("validation", "test", "final")):
         lines = _cells(table)
         assert [line[0] for line in lines] == NAMES[1:]
         for name, mean, median, middle, worst, worst_task, num_diverged in lines:
@@ -175,7 +182,7 @@ def test_differences_are_paired_with_one_contender_by_seed(finished):
     table = text.partition("minus those of calibrated per optimizer:\n\n")[2]
     lines = _cells(table.partition("\n\n")[0])
     assert [line[0] for line in lines] == [n for n in NAMES[1:] if n != "calibrated per optimizer"]  # fmt: skip
-    assert lines[0][1:] == ["+0.000 [+0.000, +0.000]", "0", "0"] * 2
+    assert lines[0][1:] == ["+0.000 [+0.000, +0.000]", "0", "0"] * 3
     rows = read_rows(finished)
     (line,) = [line for line in lines if line[0] == LINEAR]
     differences = np.array(
@@ -193,7 +200,7 @@ def test_differences_are_paired_with_one_contender_by_seed(finished):
     found = statistics.across_tasks(differences)
     low, high = found.mean_interval
     means = differences.mean(axis=1)
-    assert line[4:] == [
+    assert line[4:7] == [
         f"{found.mean:+.3f} [{low:+.3f}, {high:+.3f}]",
         str((means < 0).sum()),
         str((means > 0).sum()),
