@@ -72,14 +72,19 @@ def judge(
         same multiplier and seed; None for no such table.
       other_bases: gin references to base schedules of other shapes, each run at the peaks that
         are calibrated per optimizer: what a controller's base is worth without its decisions.
-      open_loops: names out of those of `schedules`: the mean over seeds of what it did on the
-        task is played back, at each multiplier: what reading each single run is worth.
+      open_loops: names out of those of `schedules`: the mean of what it did on the task with the
+        other seeds is played back, at each multiplier: what reading each single run is worth.
 
     Returns:
       The regrets as Markdown tables.
     """
     if num_seeds < 1:
         raise ValueError(f"Expected judge.num_seeds >= 1, found {num_seeds!r}.")
+    if open_loops and num_seeds < 2:
+        raise ValueError(
+            "Expected judge.num_seeds >= 2 beside judge.open_loops, which play to a run what the others did, found "
+            f"{num_seeds!r}."
+        )
     family = configured.family()
     base = configured.base_schedule()
     workers_config = configured.workers()

@@ -71,18 +71,30 @@ def run_schedules(
 ) -> EpisodeGroup:
     """Runs an episode a schedule and seed, all seeds of a schedule together, see `run_episode`.
 
+    An `OpenLoop` plays to each seed what its schedule did with the other seeds.
+
     Raises:
-      ValueError: if an `OpenLoop` plays back a schedule that isn't before it.
+      ValueError: if an `OpenLoop` plays back a schedule that isn't before it, or there are no
+        other seeds.
     """
     groups: list[EpisodeGroup] = []
     for index, schedule in enumerate(schedules):
-        if isinstance(schedule, OpenLoop):
-            before = list(schedules[:index])
-            if schedule.schedule not in before:
-                raise ValueError(
-                    f"Expected {schedule.schedule!r} before its open loop, found {before!r}."
-                )
-            played = groups[before.index(schedule.schedule)]
-            schedule = schedule.of(played.episodes)
-        groups.append(run_episodes(task, schedule, seeds, test))
+        if not isinstance(schedule, OpenLoop):
+            groups.append(run_episodes(task, schedule, seeds, test))
+            continue
+        before = list(schedules[:index])
+        if schedule.schedule not in before:
+            raise ValueError(
+                f"Expected {schedule.schedule!r} before its open loop, found {before!r}."
+            )
+        if len(seeds) < 2:
+            raise ValueError(
+                f"Expected at least 2 seeds for an open loop, which plays to a run what the others did, found {seeds!r}."
+            )
+        played = groups[before.index(schedule.schedule)].episodes
+        episodes = []
+        for own, seed in enumerate(seeds):
+            of_others = schedule.of([*played[:own], *played[own + 1 :]])
+            episodes.append(run_episode(task, of_others, seed, test))
+        groups.append(EpisodeGroup(tuple(episodes)))
     return EpisodeGroup(tuple(e for group in groups for e in group.episodes))

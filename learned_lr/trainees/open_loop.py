@@ -1,4 +1,4 @@
-"""The mean rates of a schedule that reacts to its run, played back to runs that it can't see."""
+"""The mean rates of a schedule that reacts to its run, played back to other runs, which it can't see."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def mean_rates(episodes: Sequence[Episode]) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class OpenLoop:
-    """What another schedule did on the task in the mean, played back. Moves every step.
+    """What another schedule did in the mean on the task's other runs, played back. Moves every step.
 
-    The geometric mean, over the runs of `schedule` in the same group, of the rates at the first step and
-    at the end of each interval; linear in between. `episode_groups.run_schedules` makes it
-    playable, since its rates are those of runs.
+    The geometric mean, over the runs of `schedule` in the same group with other seeds, of the rates at
+    the first step and at the end of each interval; linear in between. `episode_groups.run_schedules`
+    makes it playable, since its rates are those of runs.
 
     Attributes:
       schedule: the schedule that is played back, run in the same group and before.
@@ -38,7 +38,7 @@ class OpenLoop:
         check_rate("multiplier", self.multiplier)
 
     def of(self, episodes: Sequence[Episode]) -> StepRates:
-        """Returns what is played: the mean of the schedule's own episodes."""
+        """Returns what is played: the mean of these episodes of the schedule."""
         mean = mean_rates(episodes)
         ends = episodes[0].column("trainee_step")
         # A row has the rate of the last step before it; the first one, of the first step.

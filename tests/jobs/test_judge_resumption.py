@@ -129,6 +129,10 @@ def test_a_finished_run_is_not_run_again(
         (["judge.against = 'best'"], "or None, found 'best'"),
         (["judge.open_loops = ('best',)"], "found ('best',) and (1.0,)"),
         (
+            [f"judge.open_loops = ('{LINEAR}',)", "judge.num_seeds = 1"],
+            "judge.num_seeds >= 2 beside judge.open_loops",
+        ),
+        (
             [f"judge.open_loops = ('{LINEAR}',)", "judge.multipliers = (2.0,)"],
             "and 1 in judge.multipliers, found ('linear 0.5, warm-up 0',) and (2.0,)",
         ),

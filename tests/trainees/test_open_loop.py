@@ -32,17 +32,22 @@ def test_the_mean_is_geometric_and_a_line_between_the_ends_of_intervals():
     assert played[5] == pytest.approx(mean[1] + (mean[2] - mean[1]) / 2)
 
 
-def test_it_plays_the_same_rates_to_every_run_times_its_multiplier():
+def test_it_plays_to_a_run_what_the_others_did_times_its_multiplier():
     group = episode_groups.run_schedules(
         TASK, [REACTS, OpenLoop(REACTS), OpenLoop(REACTS, 0.25)], SEEDS
     ).episodes
-    played = OpenLoop(REACTS).of(group[:3])
     for index, seed in enumerate(SEEDS):
-        plain = run_episode(TASK, played, seed)
+        others = [group[other] for other in range(3) if other != index]
+        plain = run_episode(TASK, OpenLoop(REACTS).of(others), seed)
         assert group[3 + index].test_loss == plain.test_loss
     once, quarter = _rates(group[3:6]), _rates(group[6:])
-    assert (once == once[0]).all()
+    assert len({tuple(row) for row in once}) > 1, "other runs for each"
     assert quarter == pytest.approx(once / 4)
+
+
+def test_a_single_run_has_no_others():
+    with pytest.raises(ValueError, match=r"at least 2 seeds .*, found \[3\]"):
+        episode_groups.run_schedules(TASK, [REACTS, OpenLoop(REACTS)], [3])
 
 
 def test_what_does_not_react_is_played_back_as_it_was():
