@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from learned_lr.agents import imitation
 from learned_lr.agents.environment import EnvironmentConfig, LearningRateEnvironment
@@ -230,6 +232,38 @@ def test_too_high_costs_more_than_too_low(weight, expected):
         SPEC, config, {"a": [_item(np.zeros((40, 2)), actions)]}, 0
     )
     assert controller.act(np.zeros(2))[0] == pytest.approx(expected, abs=1e-3)
+
+
+def _fitted(**values):
+    """The kernels of one small network that was fitted to lines."""
+    config = dataclasses.replace(CONFIG, num_networks=1, **values)
+    spec = dataclasses.replace(SPEC, num_units=config.num_units)
+    episodes = {"a": [_item(*_lines())]}
+    weights = imitation.fit(spec, config, episodes, 0)[0].weights
+    return weights["hidden_kernel"], weights["action_kernel"]
+
+
+def test_weight_decay_shrinks_the_kernels():
+    norms = []
+    for weight_decay in (0.0, 1.0, 1000.0):
+        kernels = _fitted(weight_decay=weight_decay)
+        norms.append(sum(float(np.sum(kernel**2)) for kernel in kernels))
+    assert norms[0] > 2 * norms[1] > 4 * norms[2]
+
+
+def test_the_rate_of_the_fit_falls_along_half_a_cosine(monkeypatch):
+    schedules = []
+    adam = tf.keras.optimizers.Adam
+
+    def spy(schedule, **arguments):
+        schedules.append(schedule)
+        return adam(schedule, **arguments)
+
+    monkeypatch.setattr(tf.keras.optimizers, "Adam", spy)
+    _fitted(learning_rate=0.01, num_fitting_steps=200)
+    rates = [float(schedules[0](step)) for step in (0, 50, 100, 200)]
+    expected = [0.01, 0.01 * (1 + math.sqrt(0.5)) / 2, 0.005, 0.0]
+    assert rates == pytest.approx(expected, abs=1e-8)
 
 
 def test_untrained_controller_does_nothing():

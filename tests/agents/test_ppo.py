@@ -228,6 +228,41 @@ def test_the_first_update_sees_normalized_rewards(quadratic, episodes):
     assert np.ptp(seen[0]) > 1
 
 
+def test_an_update_trains_on_centred_rewards(quadratic, episodes):
+    trainer = _trainer(quadratic, reward_normalization="centered")
+    seen = []
+    train = trainer._train
+
+    def look(experience):
+        seen.append(experience.reward.numpy())
+        return train(experience)
+
+    trainer._train = look
+    trainer.update(episodes)
+    rewards = np.stack([episode.rewards for episode in episodes])
+    expected = (rewards - rewards.mean()) / np.sqrt(rewards.var() + 1e-8)
+    # A boundary step follows, which counts for nothing.
+    np.testing.assert_allclose(seen[0][:, :-1], expected, rtol=1e-5)
+
+
+def test_an_update_has_as_many_epochs_as_it_is_told(quadratic, episodes):
+    trainer = _trainer(quadratic, num_epochs=3)
+    trainer.update(episodes)
+    assert int(trainer.agent.train_step_counter) == 3
+
+
+def test_ratios_are_clipped_where_they_are_told_to(quadratic, episodes):
+    """The first epoch moves the policy, the second one sees ratios other than 1."""
+    values = {"num_epochs": 2, "actor_learning_rate": 0.05}
+    narrow = _trainer(quadratic, importance_ratio_clipping=1e-6, **values)
+    wide = _trainer(quadratic, importance_ratio_clipping=1e6, **values)
+    # Of 6 decisions and a boundary step, whose ratio is masked.
+    assert narrow.update(episodes)["clip_fraction"] >= 6 / 7 - 1e-6
+    assert wide.update(episodes)["clip_fraction"] == 0
+    weights = [trainer.controller().weights for trainer in (narrow, wide)]
+    assert any(not np.array_equal(weights[0][n], weights[1][n]) for n in weights[0])
+
+
 def test_updates_repeat_bit_for_bit(training):
     expected = _variables(training.trainer)
     twin = training.new_trainer(0)

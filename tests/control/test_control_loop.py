@@ -157,20 +157,12 @@ def test_schedule_before_the_first_decision():
         _ = ControlLoop("fashion_mnist_lenet5", 10).schedule
 
 
-def test_light_side_imports_nothing_heavy_and_fast():
+def test_light_side_imports_nothing_heavy():
     code = """
-import sys, time
-import numpy
-start = time.perf_counter()
+import sys
 import learned_lr
 learned_lr.ControlLoop("fashion_mnist_lenet5", 10)
-seconds = time.perf_counter() - start
 heavy = {"tensorflow", "keras", "jax", "torch", "tf_agents", "gin"} & set(sys.modules)
 assert not heavy, heavy
-print(seconds)
 """
-    seconds = [
-        float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout)
-        for _ in range(3)
-    ]  # fmt: skip
-    assert min(seconds) < 0.3
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -220,11 +220,15 @@ def test_interrupt_that_a_thread_receives_waits_until_a_worker_has_started(monke
         local_workers.concurrent.futures.ProcessPoolExecutor, "submit", submit
     )
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    opener = threading.Thread(target=time.sleep, args=(1,))
+    is_over = threading.Event()
+    opener = threading.Thread(target=is_over.wait)
     opener.start()
     workers = Workers(WorkersConfig(num_workers=1))
-    with workers, pytest.raises(KeyboardInterrupt):
-        list(workers.map(worker_functions.square, [(1,)]))
-    opener.join()
+    try:
+        with workers, pytest.raises(KeyboardInterrupt):
+            list(workers.map(worker_functions.square, [(1,)]))
+    finally:
+        is_over.set()
+        opener.join()
     assert submitted == [call]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

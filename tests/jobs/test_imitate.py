@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 
@@ -13,7 +14,8 @@ from killed_writes import run_killed_at_writes
 from learned_lr.agents import imitation
 from learned_lr.control.base_schedules import BaseSchedule
 from learned_lr.control.controller import Controller
-from learned_lr.jobs.imitation_rounds import teacher_levels
+from learned_lr.execution.run_directory import RunDirectory
+from learned_lr.jobs.imitation_rounds import Rounds, teacher_levels
 from learned_lr.trainees import families
 from learned_lr.trainees.adaptive_schedules import Learned
 from learned_lr.trainees.episode import run_episode
@@ -297,3 +299,28 @@ def test_a_sweep_over_seeds(finished, launch_job, tmp_path):
     record = json.loads((finished / "run.json").read_text())
     expected = record["results"]["mean_regret"]
     assert float(rows[0]["mean_regret"]) == expected != float(rows[1]["mean_regret"])
+    (second,) = (path / "points").glob("01-*")
+    rows = family_jobs.read_rows(second, "episodes.csv")
+    assert [row["seed"] for row in rows] == ["100000", "100001", "100002", "100003"]
+    rows = family_jobs.read_rows(second, "evaluations.csv")
+    assert [row["seed"] for row in rows] == ["1000100000", "1000100001"] * 2
+
+
+@pytest.mark.parametrize(
+    ("regrets", "expected"), [((0.0, 0.3, 0.1), 3), ((0.0, 0.1, 0.3), 2), ((0.2,), 1)]
+)
+def test_the_exported_round_has_the_least_regret_after_the_first(
+    tmp_path, finished, regrets, expected
+):
+    controller = Controller.load(str(finished / "controller"))
+    with contextlib.closing(RunDirectory(str(tmp_path))) as run:
+        run.begin("", {})
+        # No round is run: the tasks and the references are not looked at.
+        rounds = Rounds(run, {}, {}, None, None, None, None, 4.0, 1, 0)
+        for number, regret in enumerate(regrets, 1):
+            run.save_controller(f"controllers/round_{number:02d}", controller)
+            row = {"round": number, "mean_regret": regret, "worst_regret": 1 - regret}
+            rounds._rounds.append(row)
+        provenance = rounds.export_best().spec.provenance
+    assert provenance["round"] == expected
+    assert provenance["mean_regret"] == regrets[expected - 1]

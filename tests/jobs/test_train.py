@@ -66,6 +66,25 @@ def test_tables_hold_a_row_for_each_thing_done(finished):
     ]
 
 
+def test_another_seed_has_other_weights_and_runs(tmp_path, launch_train, monkeypatch):
+    seeds = []
+
+    class Spy(ppo.PPOTrainer):
+        def __init__(self, config, environment_config, task, cap, seed, initial=None):
+            seeds.append(seed)
+            super().__init__(config, environment_config, task, cap, seed, initial)
+
+    monkeypatch.setattr(ppo, "PPOTrainer", Spy)
+    bindings = "train.seed = 3", "train.num_iterations = 2"
+    assert launch_train(tmp_path, *bindings) == 0
+    path = tmp_path / "train" / "quadratic" / "toy"
+    assert seeds == [3]
+    found = [row["seed"] for row in _rows(path, "episodes.csv")]
+    assert found == ["300000", "300001", "300002", "300003"]
+    found = [row["seed"] for row in _rows(path, "evaluations.csv")]
+    assert found == ["1000300000", "1000300001"]
+
+
 def test_mean_return_is_the_mean_of_the_episodes(finished):
     returns = {}
     for row in _rows(finished, "episodes.csv"):

@@ -86,6 +86,14 @@ def test_interval_covers_as_often_as_it_says():
     )
 
 
+def test_interval_is_corrected_for_bias_and_skew():
+    # SciPy's BCa; plain percentiles are (0.375, 3.125).
+    low, high = statistics.bootstrap_interval(
+        np.array([0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4])
+    )
+    assert (low, high) == pytest.approx((0.575, 3.8), abs=0.01)
+
+
 @pytest.mark.parametrize(("num_runs", "coverage"), [(3, 0.72), (5, 0.85), (10, 0.90)])
 def test_interval_of_few_runs_covers_as_often_as_the_pages_say(
     num_runs, coverage, monkeypatch
@@ -96,8 +104,8 @@ def test_interval_of_few_runs_covers_as_often_as_the_pages_say(
         statistics.bootstrap_interval(rng.normal(size=num_runs)) for _ in range(600)
     ]
     found = np.mean([low <= 0 <= high for low, high in intervals])
-    # Three standard errors of 600 draws at the most.
-    assert found == pytest.approx(coverage, abs=0.055)
+    three_errors = 3 * math.sqrt(coverage * (1 - coverage) / 600)
+    assert found == pytest.approx(coverage, abs=three_errors)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +135,8 @@ def test_what_can_not_be_computed_is_nan():
     # One image of 300 more on each of three seeds: the differences spread by rounding alone.
     rounded = statistics.compare([0.91, 0.92, 0.93], [0.91 + 1 / 300, 0.92 + 1 / 300, 0.93 + 1 / 300])  # fmt: skip
     assert math.isnan(rounded.p_paired) and rounded.p_student > 0.5
+    one_spreads = statistics.compare([1.0, 1.0, 1.0], [1.0, 2.0, 3.0])
+    assert 0 < one_spreads.p_student < 1
     flat = statistics.compare([0.5] * 3, [0.49] * 3)
     assert all(map(math.isnan, (flat.p_paired, flat.p_student, flat.p_welch)))
     with pytest.raises(ValueError, match=r"one length, found shapes \(2,\) and \(1,\)"):
@@ -143,6 +153,33 @@ def test_across_tasks_by_hand():
         assert 0.5 <= low < 3.0 < high <= 101
     again = statistics.across_tasks(np.stack([means - 1, means + 1], axis=1))
     assert found == again
+
+
+def test_a_quarter_is_cut_off_at_each_end():
+    means = np.array([0.0, 0, 0, 1, 2, 3, 10, 100])
+    assert statistics.across_tasks(means[:, None]).interquartile_mean == 6 / 4
+
+
+@pytest.mark.parametrize(
+    ("name", "figure"),
+    [
+        ("mean", np.mean),
+        ("median", np.median),
+        ("interquartile_mean", lambda means: np.sort(means)[10:30].mean()),
+    ],
+)
+def test_intervals_are_of_ninety_five_percent(name, figure):
+    """Against a bootstrap in two stages that is written out."""
+    rng = np.random.default_rng(4)
+    values = rng.normal(size=(40, 3))
+    resampled = []
+    for _ in range(4000):
+        drawn = values[rng.integers(40, size=40)]
+        runs = rng.integers(3, size=(40, 3))
+        resampled.append(figure(np.take_along_axis(drawn, runs, axis=1).mean(axis=1)))
+    expected = np.percentile(resampled, [2.5, 97.5])
+    found = getattr(statistics.across_tasks(values), f"{name}_interval")
+    assert found == pytest.approx(expected, abs=0.08 * np.ptp(expected))
 
 
 def test_tasks_and_runs_are_both_resampled():

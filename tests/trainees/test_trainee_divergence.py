@@ -98,6 +98,41 @@ def test_the_best_validated_weights_are_tested(trainee, tiny_data):
     assert _test_of_the_weights(trainee, tiny_data)[0] > expected[0] * 1.01
 
 
+def test_the_statistics_of_a_normalization_are_those_of_the_best_weights(
+    tiny_task, tiny_data
+):
+    trainee = tiny_task(
+        model="cnn_batch_norm", width=4, optimizer="sgd", momentum=0.0
+    ).make_trainee()
+    trainee.reset(0)
+    losses = [trainee.measure().validation_loss]
+    weights = [trainee.model.get_weights()]
+    for rate in (0.2, 0.2, 5.0, 5.0):
+        losses.append(trainee.train(rate).validation_loss)
+        weights.append(trainee.model.get_weights())
+    best = int(np.argmin(losses))
+    assert 0 < best < 4
+    found, last = trainee.test(), trainee.model.get_weights()
+    model = trainee.model
+    model.set_weights(weights[best])
+    logits = model(tiny_data.test_images / np.float32(255), training=False)
+    losses = tf.keras.losses.sparse_categorical_crossentropy(
+        tiny_data.test_labels, logits, from_logits=True
+    )
+    assert found[0] == pytest.approx(float(tf.reduce_mean(losses)), rel=1e-4)
+    # With the last statistics beside the best kernels it is another network.
+    statistics = [index for index, v in enumerate(model.weights) if not v.trainable]
+    mixed = list(weights[best])
+    for index in statistics:
+        mixed[index] = last[index]
+    model.set_weights(mixed)
+    logits = model(tiny_data.test_images / np.float32(255), training=False)
+    losses = tf.keras.losses.sparse_categorical_crossentropy(
+        tiny_data.test_labels, logits, from_logits=True
+    )
+    assert abs(float(tf.reduce_mean(losses)) - found[0]) > 1e-3
+
+
 def test_a_test_does_not_disturb_the_run(trainee):
     runs = []
     for tested in (False, True):

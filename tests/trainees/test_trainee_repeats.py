@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from learned_lr.trainees import initialization
+from learned_lr.trainees import initialization, minibatches
 
 RATES = (0.01, 0.03, 0.002, 0.01)
 
@@ -93,6 +93,27 @@ def test_dropout_draws_a_new_mask_every_step(dropout_trainee):
     dropout_trainee.reset(0)
     losses = [dropout_trainee.train(1e-30).train_loss for _ in range(5)]
     assert np.ptp(losses) > 0.01
+
+
+def test_another_seed_has_other_masks(dropout_trainee):
+    """With equal weights, a vanishing rate and all images in each minibatch, only the masks differ."""
+    dropout_trainee.reset(0)
+    # Without the generators' states, which are among all weights.
+    variables = dropout_trainee.model.trainable_variables
+    weights = [variable.numpy() for variable in variables]
+    losses = []
+    for seed in (0, 1, 1):
+        dropout_trainee.reset(seed)
+        for variable, value in zip(variables, weights):
+            variable.assign(value)
+        losses.append(dropout_trainee.train(1e-30).train_loss)
+    assert losses[0] != losses[1] == losses[2]
+
+
+def test_another_seed_has_another_order():
+    first, other = (minibatches.order(seed, 40, 8, 5) for seed in (0, 1))
+    assert not np.array_equal(first, other)
+    np.testing.assert_array_equal(first, minibatches.order(0, 40, 8, 5))
 
 
 def test_every_epoch_has_each_image_once(tiny_task):
