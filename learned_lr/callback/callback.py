@@ -223,12 +223,13 @@ class LearnedLearningRate(keras.callbacks.Callback):
         """Looks at the weights a last time, and sums up."""
         if self._fit is None:  # Nothing was left to train.
             return
-        self._fit.end()
+        fit, self._fit = self._fit, None  # With its copies of the weights.
+        fit.end()
         total = time.perf_counter() - self._begin
-        self.measuring_fraction = self._fit.measuring_sec / total
+        self.measuring_fraction = fit.measuring_sec / total
         if self.verbose:
             print(
-                f"LearnedLearningRate: {self._fit.run.rates_in_words()}; "
+                f"LearnedLearningRate: {fit.run.rates_in_words()}; "
                 f"measuring took {self.measuring_fraction:.1%} of the time."
             )
 
@@ -295,5 +296,5 @@ class LearnedLearningRate(keras.callbacks.Callback):
         rates.tell(bool(self.verbose))
         length, run = self.num_training_steps, self._run
         run_hints.warn(optimizer, fit.callbacks, self.params, length, epoch, run)
-        layer = self.final_layer
-        return ControlledFit(self.model, run, sample, training, layer, files, log)
+        measured = sample, training, self.final_layer
+        return ControlledFit(self.model, run, *measured, files, log, compiled)

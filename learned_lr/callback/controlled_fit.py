@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 
-from learned_lr.callback import backends, optimizers, own_steps, weights
+from learned_lr.callback import (
+    backends,
+    metric_resets,
+    optimizers,
+    own_steps,
+    weights,
+)
 from learned_lr.callback.brake import EXPLOSION
 from learned_lr.callback.controlled_run import ControlledRun
 from learned_lr.callback.held_out_sample import HeldOutSample, untrained_loss
@@ -37,6 +42,7 @@ class ControlledFit:
         final_layer: str | None = None,
         files: StateFiles | None = None,
         log: TrainLog | None = None,
+        compiled_rate: float | None = None,
     ):
         """Copies the weights that the fit starts from.
 
@@ -50,6 +56,7 @@ class ControlledFit:
             last one as wide as the output.
           files: where states are kept for a restored training; None for nowhere.
           log: what the logged train loss is; None for a running mean, comparable as it is.
+          compiled_rate: the rate that the optimizer gets back at the end; None for the one it has.
 
         Raises:
           ValueError: if these are not finite.
@@ -61,7 +68,7 @@ class ControlledFit:
         self._training_sample = training_sample
         self._final_layer = final_layer
         self._files = files
-        self._rate = optimizers.OwnedRate(model)
+        self._rate = optimizers.OwnedRate(model, compiled_rate)
         self._is_rate_checked = False
         # Of the steps until the next decision is due, so that no step waits for them; None for one that is held.
         self._rates: list[float] | None = None
@@ -75,6 +82,9 @@ class ControlledFit:
         self._scale = log.scale
         self._logs: Mapping[str, Any] | None = None
         run.losses.is_running_mean = log.is_running_mean
+        self._is_reset = False
+        if log.is_of_metrics:
+            metric_resets.watch(model, self.leave_metrics)
 
     def begin(self) -> None:
         """Takes hold of the learning rate: by a first decision, or by the rate of a run that goes on.
@@ -93,7 +103,14 @@ class ControlledFit:
         """The running mean of the loss starts anew."""
         self.run.losses.begin_epoch()
         self._logs = None
-        self._is_rate_checked = False
+        self._is_rate_checked = self._is_reset = False
+
+    def leave_metrics(self) -> None:
+        """Takes the losses that the metrics have the sum of, before something else resets them."""
+        losses = self.run.losses
+        if losses.is_running_mean is not False:
+            losses.read(self._logs)
+            self._is_reset = True
 
     def begin_execution(self, num_steps: int) -> None:
         """Sets the rate of the next training steps, if a base schedule moves it.
@@ -104,6 +121,11 @@ class ControlledFit:
         Raises:
           ValueError: if something else has set it since the latest decision or epoch's end.
         """
+        if self._is_reset:  # An `evaluate` has left the sums of its own examples.
+            self.run.losses.read(self._logs)
+            metric_resets.reset(self._model)
+            self.run.losses.begin_epoch()
+            self._logs, self._is_reset = None, False
         if self._rates is None:
             return
         if not self._is_rate_checked:  # What is set over can't be found later.
@@ -156,15 +178,10 @@ class ControlledFit:
         """Looks at the weights a last time; nothing is left to restore."""
         if not weights.are_finite(self._model):
             self._brake()
+        metric_resets.leave(self._model)
         self._rate.give_back()
-        if self._files is None:
-            return
-        try:
+        if self._files is not None:
             self._files.clear()
-        except OSError as error:  # The training is done, and must not be lost for this.
-            warnings.warn(
-                f"LearnedLearningRate could not remove its state: {error}", stacklevel=3
-            )
 
     def _decide(self) -> None:
         """Measures and sets the rate; brakes instead if the run has exploded."""
@@ -173,6 +190,8 @@ class ControlledFit:
         if not is_first and not run.losses.is_finite():
             self._brake()
             return
+        if not is_first and not run.losses.num_steps:
+            return  # Its state is older than the weights, which some steps later have losses.
         validation_loss, predictions = self.sample.measure()
         train_loss = run.losses.mean() * self._scale
         if is_first:

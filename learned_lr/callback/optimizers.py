@@ -54,8 +54,12 @@ def begin_averages(optimizer: Any) -> None:
 
 
 def num_updates(optimizer: Any) -> int:
-    """Returns the optimizer's count of updates."""
-    return int(backends.to_numpy(optimizer.iterations))
+    """Returns the optimizer's count of updates, with gradient accumulation that of minibatches."""
+    own = inner(optimizer)
+    count = optimizer.iterations
+    if getattr(own, "gradient_accumulation_steps", None):
+        count = own._iterations
+    return int(backends.to_numpy(count))
 
 
 def inner(optimizer: Any) -> Any:
@@ -96,15 +100,17 @@ def compiled_rate(optimizer: Any) -> float:
 class OwnedRate:
     """The learning rate of a model's optimizer, which nothing else may set."""
 
-    def __init__(self, model: keras.Model):
+    def __init__(self, model: keras.Model, compiled: float | None = None):
         """Sets nothing yet.
 
         Args:
           model: a compiled Keras model.
+          compiled: float > 0, the rate that `give_back` leaves; None for the one that it was compiled with, which
+            a restored optimizer doesn't tell.
         """
         self._model = model
         self._set: float | None = None
-        compiled = compiled_rate(model.optimizer)
+        compiled = compiled_rate(model.optimizer) if compiled is None else compiled
         self._known = _RATES.setdefault(model.optimizer, [compiled, compiled])
         self._known[0] = compiled
         self._assign: Callable[[float], Any] | None = None

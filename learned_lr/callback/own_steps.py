@@ -10,7 +10,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from learned_lr.callback import backends, devices, layers, nested_structures
+from learned_lr.callback import (
+    backends,
+    devices,
+    layers,
+    metric_resets,
+    nested_structures,
+)
 
 # Float32 sums of the same numbers in another order differ by less.
 _SAME = 1e-5
@@ -55,7 +61,7 @@ class EvaluationStep:
           ValueError: if `test_step` logs no loss.
         """
         model = self._model
-        model.reset_metrics()
+        metric_resets.reset(model)
         logged = [self._step(data) for _, data in batches]
         last = self._loss(logged[-1])
         if devices.strategy(model) is not None and not backends.IS_KERAS_2:
@@ -153,7 +159,7 @@ def put_back(model: keras.Model) -> Iterator[None]:
         yield
     finally:
         if len(_states(model)) > len(states):
-            model.reset_metrics()
+            metric_resets.reset(model)
         for variable, value in zip(states, kept):
             variable.assign(value)
 

@@ -7,6 +7,7 @@ import warnings
 
 import keras
 
+from learned_lr.callback import metric_resets
 from learned_lr.callback.brake import DEATH, EXPLOSION, FAR_ABOVE_START
 from learned_lr.callback.controlled_run import ControlledRun
 from learned_lr.callback.weights import Snapshot
@@ -60,7 +61,8 @@ class Recovery:
           False if there is a weight that is not finite; the copies from before stay then.
         """
         lower = self._best_loss - (1 - _BETTER) * abs(self._best_loss)
-        is_best = validation_loss < lower
+        # Of a run that goes on, the best so far was another fit's.
+        is_best = math.isnan(self._best_loss) or validation_loss < lower
         # The weights before the first decision are those of the start.
         is_first = num_decisions == 0
         is_due = not is_first and num_decisions % _SNAPSHOT_INTERVAL == 0
@@ -90,7 +92,7 @@ class Recovery:
         exploded = run.loop.rate_at(run.step)
         is_explosion = alarm == EXPLOSION
         (self._latest if is_explosion else self._best).restore(self._model)
-        self._model.reset_metrics()
+        metric_resets.reset(self._model)
         run.explode(is_explosion)
         if run.num_explosions <= _MAX_WARNINGS:
             of = "an earlier step" if is_explosion else "the lowest validation loss"

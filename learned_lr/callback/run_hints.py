@@ -44,7 +44,7 @@ def warn(
     if epoch > 0:
         warnings.warn(
             f"LearnedLearningRate begins at epoch {epoch} without a state to go on from: "
-            f"it starts at the rate {run.loop.learning_rate:g}.",
+            f"its first decision scales the rate {run.loop.rate_at(run.step):g}.",
             stacklevel=3,
         )
     epochs = params.get("epochs") or 0

@@ -24,11 +24,26 @@ def state_files(
       backup_dir: the backup's folder; None for that of the `BackupAndRestore` among the
         callbacks, if there is one.
       callbacks: those of the fit.
+
+    Raises:
+      ValueError: if the folder is of a remote file system.
     """
+    backup, folder = None, backup_dir
     for other in callbacks:
         if backup_dir is None and isinstance(other, keras.callbacks.BackupAndRestore):
-            backup_dir = other.backup_dir
-    return StateFiles(os.path.join(backup_dir, _STATE_FOLDER)) if backup_dir else None
+            backup, folder = other, other.backup_dir
+    if not folder:
+        return None
+    if "://" in os.fspath(folder):
+        raise ValueError(
+            f"Expected a folder of a mounted file system for the state of a run, found {folder!r}: give "
+            "LearnedLearningRate a backup_dir of its own, which another start finds."
+        )
+    return StateFiles(
+        os.path.join(folder, _STATE_FOLDER),
+        are_all_needed=getattr(backup, "save_freq", None) != "epoch",
+        is_kept=not getattr(backup, "delete_checkpoint", True),
+    )
 
 
 def start(
@@ -49,8 +64,10 @@ def start(
     """
     run = make_run()
     saved = None
-    if files is not None and num_updates:
-        saved = files.load(num_updates, run.restore)
+    if files is not None:
+        saved = files.load(num_updates, run.restore) if num_updates else None
+        # Of a training that was given up, or that goes on from before them.
+        files.remove_after(num_updates if saved is not None else -1)
     if saved is None and previous is not None and previous.num_updates == num_updates:
         return previous
     if saved is None:

@@ -52,7 +52,7 @@ class StartingRates(NamedTuple):
         if self.is_compiled and is_verbose:
             print(
                 f"LearnedLearningRate: starts from the rate {self.initial_learning_rate:g} that "
-                f"{self.optimizer} was compiled with, and stays between "
+                f"{self.optimizer} was compiled with, and what decisions scale stays between "
                 f"{self.min_learning_rate:.2g} and {self.max_learning_rate:.2g}."
             )
 
@@ -84,6 +84,11 @@ def find(
         return StartingRates(initial, minimum, maximum, name)
     low = compiled_rate / _MAX_FACTOR if minimum is None else minimum
     high = _upper_bound(name, compiled_rate) if maximum is None else maximum
+    # One bound of the user's may lie beyond the other end of what a compiled rate gives.
+    if minimum is None and low > high:
+        low = high / _MAX_FACTOR
+    if maximum is None and high < low:
+        high = low * _MAX_FACTOR
     initial = min(max(compiled_rate, low), high)
     return StartingRates(initial, low, high, name, True)
 

@@ -18,9 +18,18 @@ _NAME = re.compile(r"([0-9]{12})\.npz")
 class StateFiles:
     """Keeps states by the optimizer's count of updates, so that the one that fits restored weights is found."""
 
-    def __init__(self, folder: str):
-        """Names the folder, which is made at the first `save`."""
+    def __init__(
+        self, folder: str, are_all_needed: bool = False, is_kept: bool = False
+    ):
+        """Names the folder, which is made at the first `save`.
+
+        Args:
+          folder: its path.
+          are_all_needed: whether a training may be restored to any of its moments, not to its latest epochs alone.
+          is_kept: whether it may be restored after its end, too.
+        """
         self._folder = folder
+        self._are_all_needed, self._is_kept = are_all_needed, is_kept
 
     def save(self, num_updates: int, state: Mapping[str, Any]) -> None:
         """Writes a state, arrays by name; the file is there whole or not at all."""
@@ -61,11 +70,18 @@ class StateFiles:
         return None
 
     def remove_before(self, num_updates: int) -> None:
-        """Removes the states of earlier moments."""
-        self._remove(lambda number: number < num_updates)
+        """Removes the states of earlier moments, unless they may be needed."""
+        if not self._are_all_needed:
+            self._remove(lambda number: number < num_updates)
+
+    def remove_after(self, num_updates: int) -> None:
+        """Removes the states of later moments."""
+        self._remove(lambda number: number > num_updates)
 
     def clear(self) -> None:
-        """Removes everything, the folder too."""
+        """Removes everything, the folder too, at the end of a training that is not kept."""
+        if self._is_kept:
+            return
         self._remove(lambda number: True)
         if os.path.isdir(self._folder) and not os.listdir(self._folder):
             os.rmdir(self._folder)
@@ -78,4 +94,10 @@ class StateFiles:
 
     def _remove(self, condition: Callable[[int], bool]) -> None:
         for number in filter(condition, self._numbers()):
-            os.remove(os.path.join(self._folder, f"{number:012d}.npz"))
+            try:
+                os.remove(os.path.join(self._folder, f"{number:012d}.npz"))
+            except OSError as error:  # A training must not be lost for this.
+                warnings.warn(
+                    f"LearnedLearningRate could not remove its state: {error}",
+                    stacklevel=3,
+                )

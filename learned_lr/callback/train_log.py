@@ -20,10 +20,12 @@ class TrainLog:
       is_running_mean: whether it is the running mean of the epoch, which Keras' own `train_step` logs; None for one of the
         user's, of which that is found out after two steps.
       scale: float > 0, what it is multiplied by: the mean weight of held-out examples over that of training examples.
+      is_of_metrics: whether Keras' own `fit` logs what the model's metrics hold; a loop of the user's may sum losses itself.
     """
 
     is_running_mean: bool | None = True
     scale: float = 1.0
+    is_of_metrics: bool = False
 
 
 def find(model: keras.Model, fit: FitArguments, targets: Any, weights: Any) -> TrainLog:
@@ -40,7 +42,9 @@ def find(model: keras.Model, fit: FitArguments, targets: Any, weights: Any) -> T
     # A loop of the user's own logs a running mean, as it was told to.
     is_found_out = is_own and bool(fit.callbacks)
     return TrainLog(
-        None if is_found_out else True, _scale(model, fit, targets, weights)
+        None if is_found_out else True,
+        _scale(model, fit, targets, weights),
+        bool(fit.callbacks) and not own_steps.is_own(model, "fit"),
     )
 
 

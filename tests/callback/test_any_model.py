@@ -45,7 +45,7 @@ def test_variational_autoencoder(digits):
     model.compile("adam")
     data = x_validation, None
     model.fit(x, epochs=3, verbose=0, validation_data=data, callbacks=[callback])
-    measured, _ = callback._fit.sample.measure()
+    measured, _ = callback.last_fit.sample.measure()
     # Each draws noise of its own.
     found = model.evaluate(x_validation, verbose=0)
     assert measured == pytest.approx(found, rel=0.2)

@@ -28,10 +28,10 @@ def _pipeline(*data, size=32):
 
 
 def _check(model, callback, validation):
-    measured, _ = callback._fit.sample.measure()
+    measured, _ = callback.last_fit.sample.measure()
     found = model.evaluate(validation, verbose=0, return_dict=True)
     assert measured == pytest.approx(found["loss"], rel=1e-6)
-    assert callback._fit.run.num_decisions > 1
+    assert callback.last_fit.run.num_decisions > 1
 
 
 @pytest.mark.backends("tensorflow")
@@ -183,7 +183,7 @@ def test_losses_of_two_outputs(digits, kind):
         x, targets(y), batch_size=32, epochs=2, verbose=0, callbacks=[callback],
         validation_data=(x_validation, targets(y_validation)),
     )  # fmt: skip
-    measured, _ = callback._fit.sample.measure()
+    measured, _ = callback.last_fit.sample.measure()
     found = model.evaluate(x_validation, targets(y_validation), verbose=0, return_dict=True)  # fmt: skip
     assert measured == pytest.approx(found["loss"], rel=1e-6)
 
@@ -202,7 +202,7 @@ def test_convolutions_alone(digits):
     model.compile("adam", _SPARSE)
     callback = own_models.learned()
     model.fit(x, y, epochs=2, verbose=0, validation_data=tuple(validation), callbacks=[callback])  # fmt: skip
-    measured, _ = callback._fit.sample.measure()
+    measured, _ = callback.last_fit.sample.measure()
     assert measured == pytest.approx(model.evaluate(*validation, verbose=0), rel=1e-6)
 
 

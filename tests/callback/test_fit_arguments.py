@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import keras
 import numpy as np
+import own_models
 import pytest
 
-from learned_lr import LearnedLearningRate
 from learned_lr.callback import backends, running_fit
 
 
@@ -106,12 +106,12 @@ def test_batch_size_of_data_that_come_in_minibatches(digits, compiled, kind):
     """The sample that follows from it, too: with 32 for 48 it would have 96 examples."""
     if backends.IS_KERAS_2 and "loader" in kind:
         pytest.skip("Keras 2 takes no DataLoader")
-    callback, probe = LearnedLearningRate(control_interval=80, verbose=0), _Probe()
+    callback, probe = own_models.Learned(control_interval=80, verbose=0), _Probe()
     arguments = {"steps_per_epoch": 13, "validation_data": digits[2:], "verbose": 0}
     model = compiled()
     model.fit(_DATA[kind](digits), callbacks=[callback, probe], **arguments)
     assert probe.found.batch_size == 48
-    assert callback._fit.sample.num_examples == 144
+    assert callback.last_fit.sample.num_examples == 144
     # Nothing was taken from what is trained on.
     assert int(backends.to_numpy(model.optimizer.iterations)) == 13
 

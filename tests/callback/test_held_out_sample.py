@@ -6,9 +6,9 @@ import math
 
 import keras
 import numpy as np
+import own_models
 import pytest
 
-from learned_lr import LearnedLearningRate
 from learned_lr.callback import backends
 from learned_lr.callback.held_out_sample import HeldOutSample, untrained_loss
 
@@ -29,7 +29,7 @@ def _fit(model, digits, callback, epochs=1):
 
 
 def _quiet(**arguments):
-    return LearnedLearningRate(verbose=0, **arguments)
+    return own_models.Learned(verbose=0, **arguments)
 
 
 def _two_outputs():
@@ -65,7 +65,7 @@ def test_measured_loss_is_that_of_evaluate(digits, compiled, case):
     model = compiled([layers.Input((8, 8, 1)), layers.Flatten(), *copies], loss=loss)
     callback = _quiet(controller="fashion_mnist_lenet5", validation_batch=256)
     _fit(model, (x, y, x_validation, y_validation), callback, epochs=1)
-    found, predictions = callback._fit.sample.measure()
+    found, predictions = callback.last_fit.sample.measure()
     expected = model.evaluate(x_validation, y_validation, batch_size=64, verbose=0)
     assert found == pytest.approx(expected, rel=1e-5)
     assert predictions.dtype == np.float32
@@ -93,7 +93,7 @@ def test_several_outputs(digits, compiled, weights):
         _fit(model, data, callback)
     callback = _quiet(validation_batch=256)  # The default needs none of them.
     _fit(model, data, callback)
-    found, predictions = callback._fit.sample.measure()
+    found, predictions = callback.last_fit.sample.measure()
     expected = model.evaluate(*data[2:], batch_size=64, verbose=0, return_dict=True)
     assert predictions is None
     assert found == pytest.approx(expected["loss"], rel=1e-5)

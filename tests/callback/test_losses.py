@@ -195,6 +195,6 @@ def test_loss_is_that_of_evaluate(digits, name):
     model = case.model()
     model.compile("adam", **case.compiled)
     own_models.fit(model, case, own_models.small(digits), callback)
-    found, _ = callback._fit.sample.measure()
+    found, _ = callback.last_fit.sample.measure()
     expected = own_models.evaluated(model, case, own_models.small(digits))
     assert found == pytest.approx(expected, rel=1e-6)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from learned_lr import LearnedLearningRate, Replay
-from learned_lr.callback import backends
+from learned_lr.callback import backends, optimizers
 from learned_lr.control.rate_table import RateTable
 
 # Rates of tf.keras 2.15 in `test_fit`'s training; `RateTable.save` wrote it.
@@ -206,6 +206,9 @@ def test_gradient_accumulation(digits, compiled):
     history = _fit(compiled(optimizer=optimizer), digits, callback).history
     assert callback.schedule.steps == tuple(range(0, 80, 10))
     assert history["loss"][-1] < history["loss"][0]
+    # Minibatches, by which a restored run counts its steps; updates are a quarter of them.
+    assert optimizers.num_updates(optimizer) == 80
+    assert int(backends.to_numpy(optimizer.iterations)) == 20
 
 
 def _datasets(digits, kind):

@@ -24,7 +24,7 @@ def test_loss_of_each_minibatch_is_averaged(digits):
     twin.compile("adam", **case.compiled)
     twin.set_weights(model.get_weights())
     expected = 2.0 * own_models.evaluated(twin, case, own_models.small(digits))
-    assert callback._fit.sample.measure()[0] == pytest.approx(expected, rel=1e-6)
+    assert callback.last_fit.sample.measure()[0] == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["inputs", "batches"])
@@ -37,7 +37,7 @@ def test_data_without_targets(digits, kind):
         data = tf.data.Dataset.from_tensor_slices(x_validation).batch(64)
     model.fit(x, batch_size=64, verbose=0, validation_data=data, callbacks=[callback])
     expected = model.evaluate(x_validation, batch_size=64, verbose=0)
-    assert callback._fit.sample.measure()[0] == pytest.approx(expected, rel=1e-6)
+    assert callback.last_fit.sample.measure()[0] == pytest.approx(expected, rel=1e-6)
 
 
 _REFUSED = {
@@ -80,7 +80,7 @@ def test_a_loss_of_the_callbacks_own(digits):
     model.compile("adam", "mae")
     callback = own_models.learned(loss=lambda y, p: (y - p) ** 2)
     own_models.fit(model, case, own_models.small(digits), callback)
-    found, _ = callback._fit.sample.measure()
+    found, _ = callback.last_fit.sample.measure()
     model.compile("adam", "mse")
     expected = own_models.evaluated(model, case, own_models.small(digits))
     assert found == pytest.approx(expected, rel=1e-6)

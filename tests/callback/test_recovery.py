@@ -101,6 +101,18 @@ def test_rate_is_cut_and_the_third_time_ends_it(compiled):
     assert (run.num_explosions, run.num_explosions_in_a_row) == (3, 3)
 
 
+def test_a_run_that_goes_on_has_its_best_weights_from_there_on(compiled):
+    model, run = compiled(), _run()
+    _fill(model, 9.0)
+    recovery = Recovery(model)
+    for num_decisions, loss in enumerate([1.5, 1.0, 0.5, 0.9, 1.2], start=11):
+        _fill(model, loss)
+        assert recovery.keep(num_decisions, loss)
+    with pytest.warns(UserWarning, match="those of the lowest validation loss again"):
+        recovery.recover(run, DEATH)
+    assert _values(model) == 0.5
+
+
 @pytest.mark.parametrize("alarm", [DEATH, FAR_ABOVE_START])
 def test_a_death_goes_back_to_the_best_weights(compiled, alarm):
     model, run = compiled(), _run()

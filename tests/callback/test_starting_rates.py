@@ -32,6 +32,9 @@ NONE = (None, None, None)
         ("Adam", {"learning_rate": 3e-5}, (None, None, 1e-2), (3e-5, 1e-6, 1e-2)),
         ("Adam", {"learning_rate": 3e-5}, (None, 1e-8, None), (3e-5, 1e-8, 9e-4)),
         ("Adam", {"learning_rate": 0.5}, (None, None, 0.1), (0.1, 0.5 / 30, 0.1)),
+        # A bound beyond the other one that the compiled rate would have.
+        ("Adam", {"learning_rate": 3e-3}, (None, None, 3e-5), (3e-5, 1e-6, 3e-5)),
+        ("Adam", {"learning_rate": 3e-5}, (None, 0.01, None), (0.01, 0.01, 0.3)),
         # What the user says to the callback comes first.
         ("Adam", {"learning_rate": 3e-5}, (0.1, None, None), (0.1, None, None)),
         # Of these no controller knows what the default is worth.
@@ -65,7 +68,7 @@ def test_a_fit_stays_near_the_compiled_rate_and_says_so(digits, compiled, capsys
     rates = callback.schedule.learning_rates
     assert rates[0] < 1e-5 and max(rates) <= 6.1e-5  # Its own start is 1e-3.
     assert (
-        "starts from the rate 2e-06 that Adam was compiled with, and stays between "
+        "starts from the rate 2e-06 that Adam was compiled with, and what decisions scale stays between "
         "6.7e-08 and 6e-05." in capsys.readouterr().out
     )
 
@@ -118,6 +121,29 @@ def test_a_later_fit_starts_from_the_compiled_rate(digits, compiled, others, rat
     assert (found == np.float32(rate)) == (not others)
     model.set_weights(start)
     np.testing.assert_allclose(fit(model), expected, rtol=1e-3)
+
+
+def test_a_restored_fit_gives_the_compiled_rate_back(digits, compiled, tmp_path):
+    def fit(*others):
+        # As a new process has it: the rate in the backup is that of the middle of the run.
+        model = compiled(optimizer=keras.optimizers.Adam(2e-3))
+        backup = keras.callbacks.BackupAndRestore(str(tmp_path / "backup"))
+        callback = LearnedLearningRate(validation_data=digits[2:], verbose=0)
+        callbacks = [callback, backup, *others]
+        arguments = {"epochs": 3, "batch_size": 32, "verbose": 0}
+        model.fit(*digits[:2], callbacks=callbacks, **arguments)
+        return model
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(_InterruptionAfterAnEpoch())
+    rate = fit().optimizer.learning_rate
+    assert float(backends.to_numpy(rate)) == np.float32(2e-3)
+
+
+class _InterruptionAfterAnEpoch(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
 
 
 def test_a_rate_that_was_changed_between_fits_is_a_statement(digits, compiled, capsys):

@@ -51,6 +51,31 @@ def test_damaged_file_falls_back(tmp_path, num_bytes):
     assert (number, float(state["value"])) == (10, 15.0)
 
 
+def test_states_that_may_be_needed_stay(tmp_path):
+    for are_all_needed, expected in ((False, None), (True, (10, 15.0))):
+        files = StateFiles(str(tmp_path), are_all_needed)
+        for number in (10, 20):
+            files.save(number, {"value": np.array(number * 1.5)})
+        files.remove_before(20)
+        found = _loaded(files, 15)
+        assert (found and (found[0], float(found[1]["value"]))) == expected
+
+
+def test_states_of_later_moments_are_removed(tmp_path):
+    files = _filled(tmp_path, [10, 20, 30])
+    files.remove_after(20)
+    assert _loaded(files, 99)[0] == 20
+    files.remove_after(-1)
+    assert _loaded(files, 99) is None
+
+
+def test_a_training_that_is_kept_keeps_its_states(tmp_path):
+    files = StateFiles(str(tmp_path), is_kept=True)
+    files.save(10, {"value": np.zeros(1)})
+    files.clear()
+    assert _loaded(files, 10)[0] == 10
+
+
 def test_cleaning_spares_other_files(tmp_path):
     files = _filled(tmp_path, [10, 20])
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")

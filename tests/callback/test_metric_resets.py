@@ -1,0 +1,102 @@
+"""Other callbacks that reset the metrics in the middle of an epoch, as `evaluate` does, and what the callback makes of it."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import keras
+import numpy as np
+import own_models
+import pytest
+
+from learned_lr.callback import metric_resets
+from learned_lr.callback.controlled_run import ControlledRun
+
+
+class _Evaluation(keras.callbacks.Callback):
+    """Evaluates the model every seven minibatches."""
+
+    def __init__(self, data):
+        super().__init__()
+        self.data = data
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch % 7 == 6:
+            self.model.evaluate(*self.data, verbose=0)
+
+
+class _Reset(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        self.model.reset_metrics()
+
+
+def _fit(compiled, digits, monkeypatch, make_callbacks):
+    """(the train losses that the controller sees, the rates)."""
+    losses = []
+    observe = ControlledRun.observe
+
+    def spy(self, train_loss, *arguments):
+        losses.append(train_loss)
+        observe(self, train_loss, *arguments)
+
+    callback = own_models.learned(control_interval=5)
+    # Whole minibatches: a short one would weigh as much as the others, or less in a running mean.
+    x, y = (array[: 12 * 48] for array in digits[:2])
+    with monkeypatch.context() as patch:
+        patch.setattr(ControlledRun, "observe", spy)
+        compiled().fit(
+            x,
+            y,
+            batch_size=48,
+            epochs=3,
+            shuffle=False,
+            verbose=0,
+            validation_data=digits[2:],
+            callbacks=make_callbacks(callback),
+        )
+    return losses, callback.schedule.learning_rates
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+@pytest.mark.parametrize("kind", [_Evaluation, _Reset])
+def test_the_losses_are_those_without(digits, compiled, monkeypatch, kind, is_before):
+    data = tuple(array[:50] for array in digits[2:])
+    other = _Evaluation(data) if kind is _Evaluation else _Reset()
+    expected, rates = _fit(compiled, digits, monkeypatch, lambda c: [c])
+    found, found_rates = _fit(
+        compiled, digits, monkeypatch, lambda c: [other, c] if is_before else [c, other]
+    )
+    assert len(found) > 5
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    np.testing.assert_allclose(found_rates, rates, rtol=1e-3)
+
+
+def test_a_model_is_left_as_it_was(digits, compiled):
+    model = compiled()
+    callback = own_models.learned()
+    arguments = {"validation_data": digits[2:], "verbose": 0}
+    model.fit(*digits[:2], callbacks=[callback], **arguments)
+    assert "reset_metrics" not in vars(model)
+
+
+def test_who_is_told_may_be_gone(compiled):
+    class Told:
+        num = 0
+
+        def tell(self):
+            Told.num += 1
+
+    model, told = compiled(), Told()
+    metric_resets.watch(model, told.tell)
+    model.reset_metrics()
+    metric_resets.reset(model)
+    assert Told.num == 1
+    told = weakref.ref(told)
+    gc.collect()
+    assert told() is None
+    model.reset_metrics()
+    assert Told.num == 1
+    metric_resets.watch(model, Told().tell)
+    metric_resets.leave(model)
+    assert "reset_metrics" not in vars(model)
