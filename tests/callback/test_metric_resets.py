@@ -78,6 +78,8 @@ def test_a_model_is_left_as_it_was(digits, compiled):
     arguments = {"validation_data": digits[2:], "verbose": 0}
     model.fit(*digits[:2], callbacks=[callback], **arguments)
     assert "reset_metrics" not in vars(model)
+    # Nor does the callback keep what the fit needed, the model among it.
+    assert callback._fit is None
 
 
 def test_who_is_told_may_be_gone(compiled):
