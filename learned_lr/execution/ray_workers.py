@@ -24,12 +24,16 @@ from learned_lr.execution.worker_processes import (
     limit_threads,
 )
 
+# What a node may have set for itself: where it has the data sets.
+_OF_A_NODE = ("TFDS_DATA_DIR",)
+
 
 class _Process:
     """What Ray runs in a worker process."""
 
     def __init__(self, prepare, environment):
-        os.environ.update(environment)
+        own = {name: os.environ[name] for name in _OF_A_NODE if name in os.environ}
+        os.environ.update({**environment, **own})
         prepare()
 
     def node_id(self):
@@ -105,7 +109,10 @@ class RayWorkers:
                 sign = worker.actor.node_id.remote()
                 owed[sign] = _Debt(debt.slot, index, is_result=False)
                 continue
-            except ray.exceptions.RayActorError as error:
+            except (
+                ray.exceptions.RayActorError,
+                ray.exceptions.OutOfMemoryError,
+            ) as error:
                 self._workers[debt.slot] = None
                 if worker.node_id is None:
                     self._check_starts(error)
@@ -165,7 +172,11 @@ class RayWorkers:
         import ray
 
         # What TensorFlow reads from the environment may change its arithmetic.
-        environment = {k: v for k, v in os.environ.items() if k.startswith("TF_")}
+        environment = {
+            k: v
+            for k, v in os.environ.items()
+            if k.startswith("TF_") or k in _OF_A_NODE
+        }
         # Else the first worker on a GPU takes all of its memory.
         environment.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
         actor_class = ray.remote(_Process).options(
@@ -182,7 +193,8 @@ class RayWorkers:
         """
         self._num_failed_starts += 1
         most = MAX_ATTEMPTS * self.num_workers
-        if error.actor_init_failed or self._num_failed_starts == most:
+        is_init_failed = getattr(error, "actor_init_failed", False)
+        if is_init_failed or self._num_failed_starts == most:
             reason = str(error).strip().rpartition("\n")[2]
             raise WorkerError(
                 "A worker could not start on a node. Is learned_lr[train] installed on "
@@ -216,10 +228,16 @@ class RayWorkers:
         try:
             with interrupt_later():
                 ray.init(log_to_driver=False, logging_level=logging.ERROR, **cluster)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (
+            ConnectionError,
+            RuntimeError,
+            ValueError,
+            ray.exceptions.RayError,
+        ) as error:
+            cause = error.__cause__ and f" ({error.__cause__})"
             raise WorkerError(
                 f"Expected a Ray cluster at workers.address = {address!r}, found none that "
-                f"answers: {error}"
+                f"answers: {error}{cause or ''}"
             ) from error
         finally:
             # Ray puts a handler of its own in place of the job's.

@@ -173,6 +173,20 @@ def test_threads_are_limited(cluster, monkeypatch):
     assert found == [(0, (1, 1))]
 
 
+def test_workers_look_for_data_where_the_job_does(cluster, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", "/data/of/the/job")
+    with _workers() as workers:
+        found = dict(workers.map(worker_functions.data_dir, [()]))
+    assert found == {0: "/data/of/the/job"}
+
+
+def test_a_node_that_has_its_data_elsewhere_keeps_its_own(monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", "/data/of/the/node")
+    job = {"TFDS_DATA_DIR": "/data/of/the/job"}
+    process = ray_workers._Process(lambda: None, job)
+    assert process.run(worker_functions.data_dir, ()) == "/data/of/the/node"
+
+
 def test_worker_that_cannot_start_is_explained(cluster, monkeypatch):
     monkeypatch.setattr(ray_workers, "limit_threads", worker_functions.fail)
     message = "could not start .*FileNotFoundError: 1$"
@@ -200,6 +214,71 @@ def test_cluster_that_is_not_there_is_named(environment):
     ray.shutdown()
     with pytest.raises(WorkerError, match=r"workers\.address = 'auto', found none"):
         _workers(address="auto")
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (ConnectionError("Failed to connect."), "Failed to connect. (no token)"),
+        (RuntimeError("No version fits."), "No version fits. (no token)"),
+        (ray.exceptions.RayError("Refused."), "Refused. (no token)"),
+    ],
+)
+def test_why_a_cluster_does_not_answer_is_told(
+    environment, monkeypatch, failure, reason
+):
+    def refuse(*arguments, **values):
+        raise failure from PermissionError("no token")
+
+    ray.shutdown()
+    monkeypatch.setattr(ray, "init", refuse)
+    with pytest.raises(WorkerError) as caught:
+        _workers(address="first:6379")
+    assert str(caught.value).endswith(f"found none that answers: {reason}")
+
+
+@pytest.fixture
+def evicted(monkeypatch):
+    """Makes the first answers for which a function holds arrive as evictions by Ray's memory monitor."""
+
+    def evict(is_evicted, num_evictions):
+        left, get = [None] * num_evictions, ray.get
+
+        def get_evicted(answer):
+            result = get(answer)
+            if left and is_evicted(result):
+                left.pop()
+                raise ray.exceptions.OutOfMemoryError("The node was low on memory.")
+            return result
+
+        monkeypatch.setattr(ray, "get", get_evicted)
+        return left
+
+    return evict
+
+
+@pytest.mark.parametrize("num_evictions", [1, 2])
+def test_work_whose_worker_runs_out_of_memory_is_run_again(
+    cluster, evicted, num_evictions
+):
+    left = evicted(lambda result: result == 4, num_evictions)
+    with _workers() as workers:
+        found = dict(workers.map(worker_functions.square, [(1,), (2,), (3,)]))
+    assert found == {0: 1, 1: 4, 2: 9} and not left
+
+
+def test_work_that_always_runs_out_of_memory_is_named(cluster, evicted):
+    evicted(lambda result: result == 4, 3)
+    message = "died 3 times on the same work, square of item 1"
+    with _workers() as workers, pytest.raises(WorkerError, match=message):
+        list(workers.map(worker_functions.square, [(1,), (2,), (3,)]))
+
+
+def test_a_worker_that_runs_out_of_memory_as_it_starts_is_replaced(cluster, evicted):
+    left = evicted(lambda result: isinstance(result, str), 1)
+    with _workers() as workers:
+        assert dict(workers.map(worker_functions.square, [(3,)])) == {0: 9}
+    assert not left
 
 
 def test_a_result_that_is_lost_with_its_node_is_computed_again(cluster, monkeypatch):

@@ -42,6 +42,11 @@ def process_id() -> int:
     return os.getpid()
 
 
+def data_dir() -> str | None:
+    """Returns where data sets are looked for."""
+    return os.environ.get("TFDS_DATA_DIR")
+
+
 def fail(message: str) -> None:
     """Raises FileNotFoundError."""
     raise FileNotFoundError(message)
