@@ -37,7 +37,7 @@ def parse_gin(gin_files: list[str], bindings: list[str]) -> None:
             f"Expected gin to import modules that are there, found: {message(error)}."
         ) from error
     _check_types()
-    _check_use()
+    _check_use(bindings)
 
 
 def job_of(
@@ -99,7 +99,7 @@ def _parameters(selector):
     return inspect.signature(configurable.wrapped).parameters
 
 
-def _check_use():
+def _check_use(bindings):
     """Refuses what gin would leave out in silence: a binding without its configurable, and a mistyped scope."""
     config = gin.config._CONFIG
     keys = [
@@ -115,17 +115,23 @@ def _check_use():
                 f"Expected a binding to name what it is of, such as {' or '.join(mended[:3]) or 'task.name'}, "
                 f"found {name!r} alone."
             )
-    for scope, selector in config:
-        if not scope or selector == _MACRO:
-            continue
+    for (scope, selector), bound in config.items():
         used = {"/".join(scopes) for scopes, s in keys if s == selector and scopes}
-        lost = sorted(s for s in used if (s, selector) not in config)
-        nearest = difflib.get_close_matches(scope, lost, n=1)
-        if scope not in used and nearest:
+        if not scope or selector == _MACRO or scope in used:
+            continue
+        # What a file binds for a family that others have replaced is no mistake.
+        is_typed = any(binding.lstrip().startswith(f"{scope}/") for binding in bindings)
+        meant = sorted(
+            s
+            for s in used
+            if is_typed or not bound.keys() & config.get((s, selector), {})
+        )
+        nearest = difflib.get_close_matches(scope, meant, n=1)
+        if nearest:
             short = selector.rsplit(".", 1)[-1]
             raise UsageError(
-                f"Expected the scope of {scope}/{short} to be used, found @{nearest[0]}/{short}, which nothing is "
-                f"bound for.\nDid you mean {nearest[0]!r}?"
+                f"Expected the scope of {scope}/{short} to be used, found @{nearest[0]}/{short} alone."
+                f"\nDid you mean {nearest[0]!r}?"
             )
 
 

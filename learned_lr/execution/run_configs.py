@@ -17,14 +17,32 @@ _FREE_BINDINGS = (
     "workers.num_gpus",
     "workers.num_workers",
 )
+# A macro is none within quotes.
+_TEXT_OR_MACRO = re.compile(
+    r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|%(?P<macro>[\w./]+)"""
+)
 
 
 def bindings(config: str) -> dict[str, str]:
-    """Returns the values of a gin config by name, as text; they may go on in indented lines."""
+    """Returns the values of a gin config by name, as text; they may go on in indented lines.
+
+    Where a value names a macro, that of the macro stands.
+    """
     joined = re.sub(r"\\\n\s*", " ", config)
     joined = re.sub(r"\n[ \t]+", " ", joined)
     matches = re.findall(r"^([\w./]+) = *(.*)$", joined, flags=re.MULTILINE)
-    return {name: " ".join(value.split()) for name, value in matches}
+    found = {name: " ".join(value.split()) for name, value in matches}
+    return {name: _expanded(value, found) for name, value in found.items()}
+
+
+def _expanded(value, found, within=()):
+    def expand(match):
+        name = match.group("macro")
+        if name not in found or name in within:
+            return match.group()
+        return _expanded(found[name], found, (*within, name))
+
+    return _TEXT_OR_MACRO.sub(expand, value)
 
 
 def task_file_hash(config: str) -> str | None:

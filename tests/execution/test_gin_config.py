@@ -54,6 +54,40 @@ def test_a_mistyped_scope_is_told():
         gin_config.parse_gin([], [FAMILIES, SLOW, mistyped])
 
 
+COSINE = "baseline.families = [@progress/cosine, @tuned_1/cosine]"
+PEAK = "{}/cosine.peak_learning_rates = (0.1,)"
+WARMUP = "{}/cosine.num_warmup_steps = (10,)"
+
+
+@pytest.fixture
+def file_of(tmp_path):
+    """Writes bindings to a gin file; returns its path."""
+
+    def write(*lines):
+        path = tmp_path / "a.gin"
+        path.write_text("\n".join(lines), encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def test_a_mistyped_scope_is_told_where_the_right_one_has_other_bindings(file_of):
+    lines = COSINE, WARMUP.format("progress"), PEAK.format("progres")
+    with pytest.raises(UsageError, match="Did you mean 'progress'?"):
+        gin_config.parse_gin([file_of(*lines)], [])
+
+
+def test_a_mistyped_scope_on_the_command_line_is_told(file_of):
+    lines = COSINE, PEAK.format("progress")
+    with pytest.raises(UsageError, match="Did you mean 'progress'?"):
+        gin_config.parse_gin([file_of(*lines)], [PEAK.format("progres")])
+
+
+def test_a_files_scope_that_is_left_out_beside_its_like_is_no_mistake(file_of):
+    lines = COSINE, PEAK.format("tuned_1"), PEAK.format("tuned_2")
+    gin_config.parse_gin([file_of(*lines)], [])
+
+
 def test_a_scope_that_another_binding_leaves_unused_is_no_mistake():
     """As a file's families are where others are bound."""
     fast = "fast/constant_rate.learning_rates = (0.5,)"

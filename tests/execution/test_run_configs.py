@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
-from learned_lr.execution.run_configs import config_differences, task_file_hash
+from learned_lr.execution.run_configs import (
+    bindings,
+    config_differences,
+    task_file_hash,
+)
 
 
 def test_config_differences_name_bindings():
@@ -15,6 +19,28 @@ def test_config_differences_name_bindings():
         "x.b is not bound there and 'new' here",
     ]
     assert config_differences(there, there) == []
+
+
+def test_a_macros_value_stands_where_it_is_named():
+    config = (
+        "NOISE = 0.1\na/RATES = (%NOISE, 2)\nLOOP = %LOOP\n"
+        "task.noise = %NOISE\nx.rates = [%a/RATES, %module.CONSTANT]\n"
+        "x.text = 'of %NOISE' \nx.other = \"it's %NOISE\"\nx.loop = %LOOP\n"
+    )
+    found = {name: v for name, v in bindings(config).items() if "." in name}
+    assert found == {
+        "task.noise": "0.1",
+        "x.rates": "[(0.1, 2), %module.CONSTANT]",
+        "x.text": "'of %NOISE'",
+        "x.other": '"it\'s %NOISE"',
+        "x.loop": "%LOOP",
+    }
+
+
+def test_the_hash_of_a_tasks_file_that_a_macro_names(tmp_path):
+    (tmp_path / "a.py").write_bytes(b"content")
+    found = task_file_hash(f"FILE = '{tmp_path}/a.py'\ntask.file = %FILE\n")
+    assert found == hashlib.sha256(b"content").hexdigest()
 
 
 def test_config_differences_leave_free_where_workers_run():

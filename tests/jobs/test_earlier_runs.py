@@ -98,6 +98,19 @@ def test_runs_of_another_task_are_not_taken(launch_job, first, capsys):
     assert not _path(first).exists()
 
 
+def test_runs_of_a_task_that_a_macro_makes_another_are_not_taken(
+    launch_job, tmp_path, capsys
+):
+    by_macro = "task.num_trainee_steps = %STEPS"
+    config = WIDER.replace("task.num_trainee_steps = 40", by_macro)
+    assert by_macro in config
+    root_dir = tmp_path / "first"
+    assert launch_job("evaluate", root_dir, "STEPS = 20", config=config) == 0
+    assert launch_job("evaluate", tmp_path, "STEPS = 40", EARLIER, config=config) == 1
+    message = "the same task, found another: task.num_trainee_steps is 20 there and 40"
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("is_earlier_start", [False, True])
 def test_runs_of_another_version_are_not_taken(
     launch_job, first, capsys, is_earlier_start
