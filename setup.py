@@ -32,8 +32,8 @@ _TRAIN = [
     "jinja2>=3,<4",
     # Progress bars: any release of the last years.
     "tqdm>=4.60",
-    # 3.9 to 3.11 are in requirements.txt; 4 may drop what 3 deprecates.
-    "matplotlib>=3.6,<4",
+    # 3.7 is the first with legends outside of the axes; 4 may drop what 3 deprecates.
+    "matplotlib>=3.7,<4",
     # TensorFlow 2.15 accepts no other series.
     "tensorboard>=2.15,<2.16",
     # TensorBoard 2.15 imports pkg_resources, which setuptools 81 may drop (it warns so), and 82 has dropped.
@@ -70,7 +70,7 @@ setup(
         # Below the next major release, which may break; pandas 3 needs Python 3.11.
         "report": [
             "pandas>=1.5,<3",
-            "matplotlib>=3.6,<4",
+            "matplotlib>=3.7,<4",
             "scipy>=1.9,<2",
             "jinja2>=3,<4",
         ],

@@ -20,6 +20,7 @@ from learned_lr.jobs import (
     schedule_figure,
 )
 from learned_lr.jobs.schedule_families import Schedules
+from learned_lr.report.drawing import png
 from learned_lr.trainees import schedules
 from learned_lr.trainees.episode import (
     SUMMARY_COLUMNS,
@@ -111,7 +112,7 @@ def compare(
         row: [e for group in found for e in group] for row, found in groups.items()
     }
     figure = schedule_figure.draw(drawn, title, reference)
-    run.write(FIGURE, schedule_figure.png(figure))
+    run.write(FIGURE, png(figure))
     return text, episodes
 
 

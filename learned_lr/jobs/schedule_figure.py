@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
-
 import matplotlib.figure
 import numpy as np
 
+from learned_lr.report.drawing import rates_from, tell_apart
 from learned_lr.trainees.episode import Episode
 
 # A longer legend would lie on the curves.
@@ -29,14 +28,15 @@ def draw(
         figsize=(10, 5 if is_long else 4), layout="constrained"
     )
     rates, losses = figure.subplots(1, 2)
+    tell_apart(rates)
+    tell_apart(losses)
     for name, episodes in groups.items():
         width = 2.5 if name == highlight else 1.2
         steps = episodes[0].column("trainee_step")
-        # A row's rate is that of the interval that ends at its step.
         rate = np.stack([e.column("learning_rate") for e in episodes])
         rates.plot(
-            steps[:-1],
-            rate[:, 1:].mean(axis=0),
+            steps,
+            rates_from(rate).mean(axis=0),
             drawstyle="steps-post",
             linewidth=width,
             label=name,
@@ -62,10 +62,3 @@ def draw(
         rates.legend(fontsize="small")
     figure.suptitle(title)
     return figure
-
-
-def png(figure: matplotlib.figure.Figure) -> bytes:
-    """Returns the figure as a PNG file, without a time stamp."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return buffer.getvalue()

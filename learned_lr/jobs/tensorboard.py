@@ -7,6 +7,7 @@ import os
 import tensorflow as tf
 
 from learned_lr.jobs import schedule_figure
+from learned_lr.report.drawing import png
 from learned_lr.trainees.episode import Episode
 
 _CURVES = ("learning_rate", "train_loss", "validation_loss", "validation_accuracy")
@@ -43,7 +44,7 @@ class TensorBoard:
     def write_greedy(self, iteration: int, episodes: list[Episode], title: str) -> None:
         """Writes a figure of the greedy schedule and the curves of its first episode."""
         figure = schedule_figure.draw({"greedy": episodes}, title, "greedy")
-        image = tf.image.decode_png(schedule_figure.png(figure), channels=4)[tf.newaxis]
+        image = tf.image.decode_png(png(figure), channels=4)[tf.newaxis]
         with self._controller.as_default(step=iteration):
             tf.summary.image("greedy_schedule", image)
         self._controller.flush()

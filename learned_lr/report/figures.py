@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import importlib.resources
-import io
 from collections.abc import Iterator
 
 import matplotlib.colors
@@ -13,10 +12,9 @@ import matplotlib.patches
 import numpy as np
 import pandas as pd
 
+from learned_lr.report.drawing import png, rates_from, tell_apart
 from learned_lr.report.evaluations import Evaluation
 from learned_lr.report.tables import number
-
-_DPI = 110
 
 
 def validation_loss_figure(evaluation: Evaluation) -> bytes:
@@ -26,6 +24,7 @@ def validation_loss_figure(evaluation: Evaluation) -> bytes:
     """
     figure = matplotlib.figure.Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
+    tell_apart(axes)
     for name, steps, losses in _curves(evaluation, "validation_loss"):
         logs = np.log(np.maximum(losses, 1e-12))
         mean = logs.mean(axis=0)
@@ -45,17 +44,17 @@ def learning_rate_figure(evaluation: Evaluation) -> bytes:
     """Draws Figure 2: learning rate over trainee steps, geometric mean with least and greatest."""
     figure = matplotlib.figure.Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
+    tell_apart(axes)
     for name, steps, rates in _curves(evaluation, "learning_rate"):
-        # A row has the rate of the interval that ends there.
-        starts, rates = steps[:-1], rates[:, 1:]
+        rates = rates_from(rates)
         mean = np.exp(np.log(rates).mean(axis=0))
         (line,) = axes.plot(
-            starts, mean, drawstyle="steps-post", label=name, linewidth=1.4
+            steps, mean, drawstyle="steps-post", label=name, linewidth=1.4
         )
         low, high = rates.min(axis=0), rates.max(axis=0)
         if np.any(low < high):
             axes.fill_between(
-                starts, low, high, step="post", alpha=0.15, color=line.get_color()
+                steps, low, high, step="post", alpha=0.15, color=line.get_color()
             )
     _add_paper(axes, "figure2.csv", evaluation.pair, ("",))
     axes.set(xlabel="trainee step", ylabel="learning rate", yscale="log")
@@ -63,15 +62,16 @@ def learning_rate_figure(evaluation: Evaluation) -> bytes:
     return png(figure)
 
 
-def heat_map(grid: pd.DataFrame) -> bytes:
-    """Draws step decays as one panel a discount factor; the best cell has a frame.
+def heat_map(grid: pd.DataFrame, winner: str | None = None) -> bytes:
+    """Draws step decays as one panel a discount factor; one cell has a frame.
 
     Args:
       grid: rows of step decays with their parameters and `best_validation_loss`.
+      winner: the schedule that has the frame; None for the least mean.
     """
-    axes_names = ("initial_learning_rate", "discount_step", "discount_factor")
+    axes_names = ["initial_learning_rate", "discount_step", "discount_factor"]
     grid = grid.astype(dict.fromkeys(axes_names, float))
-    means = grid.groupby(list(axes_names))["best_validation_loss"].mean()
+    means = grid.groupby(axes_names)["best_validation_loss"].mean()
     rates, steps, factors = (sorted(set(grid[name])) for name in axes_names)
     width = 1.0 + len(factors) * (0.8 + 0.7 * len(steps))
     figure = matplotlib.figure.Figure(
@@ -79,7 +79,8 @@ def heat_map(grid: pd.DataFrame) -> bytes:
     )
     panels = figure.subplots(1, len(factors), squeeze=False)[0]
     norm = matplotlib.colors.LogNorm(means.min(), means.max())
-    best = means.idxmin()
+    of_winner = grid.loc[grid["schedule"] == winner, axes_names].to_numpy()
+    framed = tuple(of_winner[0]) if len(of_winner) else means.idxmin()
     for panel, factor in zip(panels, factors):
         values = np.array(
             [
@@ -99,7 +100,7 @@ def heat_map(grid: pd.DataFrame) -> bytes:
                 fontsize=8,
                 color="white" if is_dark else "black",
             )
-            if (rates[row], steps[column], factor) == best:
+            if (rates[row], steps[column], factor) == framed:
                 frame = matplotlib.patches.Rectangle(
                     (column - 0.5, row - 0.5), 1, 1, fill=False, color="red", lw=2.5
                 )
@@ -155,10 +156,3 @@ def _add_paper(axes, file_name, pair, suffixes):
 def _finish(axes):
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize="small")
-
-
-def png(figure: matplotlib.figure.Figure) -> bytes:
-    """Returns a figure as a PNG file, without a time stamp."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
-    return buffer.getvalue()

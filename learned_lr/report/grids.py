@@ -13,6 +13,7 @@ from learned_lr.report.reading import EPISODE_NUMBERS, TABLES, TIMES, Run
 
 # The rounds of a grid, as `grid.csv` names them: all schedules, then the best on other seeds.
 ALL, FINAL = "all", "final"
+BEST = "best.json"
 # Families whose parameters are not lists of values to combine.
 _SINGLE_FAMILIES = ("best_of_grid", "controller", "replay", "paper_schedule")
 
@@ -30,7 +31,7 @@ def read_grid(run: Run) -> pd.DataFrame:
     for _, of_round in rows.groupby("round"):
         note_unequal(run, of_round)
     if run.is_finished:
-        run.read_json("best.json")
+        run.read_json(BEST)
     return rows
 
 

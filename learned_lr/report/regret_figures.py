@@ -8,7 +8,7 @@ import matplotlib.figure
 import matplotlib.ticker
 import numpy as np
 
-from learned_lr.report.figures import png
+from learned_lr.report.drawing import png
 from learned_lr.report.statistics import AcrossTasks
 
 # Within it the axis of regrets is straight, beyond it logarithmic.

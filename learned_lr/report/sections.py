@@ -11,7 +11,7 @@ from learned_lr.execution import seeds
 from learned_lr.report import figures, paper
 from learned_lr.report.blocks import Block, Bold, Figure, Heading, Paragraph, Table
 from learned_lr.report.evaluations import Evaluation
-from learned_lr.report.grids import ALL, FINAL, mean_losses
+from learned_lr.report.grids import ALL, BEST, FINAL, mean_losses
 from learned_lr.report.reading import TABLES, Run
 from learned_lr.report.statistics_tables import statistics_table
 from learned_lr.report.trainings import Training
@@ -29,7 +29,7 @@ def evaluation_section(evaluation: Evaluation) -> Iterator[Block]:
     for metric in evaluation.metrics:
         yield statistics_table(evaluation, metric)
     if len(evaluation.trajectories):
-        pair = f" Dashed: read off the paper's figure for {evaluation.pair}."
+        pair = f" Dashed in black and grey: read off the paper's figure for {evaluation.pair}."
         yield Figure(
             f"{run.slug}_figure1",
             figures.validation_loss_figure(evaluation),
@@ -62,11 +62,14 @@ def _grid(run, rows):
     first = rows[rows["round"] == ALL]
     decays = first[first["kind"] == "step_decay"]
     if len(decays) > 3 and len(decays) == len(first) and _is_product(decays):
+        winner = run.read_json(BEST).get("name") if run.has_file(BEST) else None
+        is_again = winner is not None and FINAL in set(rows["round"])
+        frame = "the best on the finalists' seeds" if is_again else "the best"
         yield Figure(
             f"{run.slug}_heat_map",
-            figures.heat_map(decays),
-            f"Best validation loss of each step decay on {run.task}; the frame is the "
-            "best. Test figures have no part in it.",
+            figures.heat_map(decays, winner),
+            f"Best validation loss of each step decay on {run.task}; the frame is {frame}. "
+            "Test figures have no part in it.",
             [run],
         )
     yield _best_table(run, rows)

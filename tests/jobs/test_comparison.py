@@ -17,6 +17,7 @@ from learned_lr.execution.workers import Workers
 from learned_lr.execution.workers_config import WorkersConfig
 from learned_lr.jobs import comparison, comparison_tables, schedule_figure
 from learned_lr.jobs.controller_pools import Pool
+from learned_lr.report import drawing
 from learned_lr.trainees.episode import TRAJECTORY_COLUMNS, Episode
 from learned_lr.trainees.schedules import Constant
 from learned_lr.trainees.tasks import QuadraticTask
@@ -210,7 +211,7 @@ def test_rates_of_names_that_are_alike_have_files_of_their_own(tmp_path):
 
 def test_figure_is_the_same_bytes_each_time():
     pictures = [
-        schedule_figure.png(schedule_figure.draw(GROUPS, "a title", "learned"))
+        drawing.png(schedule_figure.draw(GROUPS, "a title", "learned"))
         for _ in range(2)
     ]
     assert pictures[0] == pictures[1]
@@ -225,6 +226,14 @@ def test_a_long_legend_lies_beside_the_curves(number):
     assert (rates.get_legend() is None) == bool(figure.legends) == (number == 6)
 
 
+def test_curves_beyond_the_colours_are_dashed():
+    groups = {f"schedule {n}": [_episode(0, [9.0, 5.0])] for n in range(12)}
+    for axes in schedule_figure.draw(groups, "title").axes:
+        styles = [(line.get_linestyle(), line.get_color()) for line in axes.lines]
+        assert len(set(styles)) == 12
+        assert [style for style, _ in styles] == ["-"] * 10 + ["--"] * 2
+
+
 def test_figure_draws_each_rate_over_the_interval_it_trained():
     episode = _episode(0, [9.0, 5.0, 4.0])
     rate = TRAJECTORY_COLUMNS.index("learning_rate")
@@ -232,7 +241,7 @@ def test_figure_draws_each_rate_over_the_interval_it_trained():
     figure = schedule_figure.draw({"a": [episode]}, "title")
     rates, losses = figure.axes
     (line,) = rates.lines
-    np.testing.assert_array_equal(line.get_xydata(), [[0, 0.1], [1, 0.2]])
+    np.testing.assert_array_equal(line.get_xydata(), [[0, 0.1], [1, 0.2], [2, 0.2]])
     (line,) = losses.lines
     np.testing.assert_array_equal(line.get_ydata(), [9.0, 5.0, 4.0])
 

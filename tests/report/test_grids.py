@@ -11,7 +11,7 @@ import pytest
 from hand_made_runs import write_table
 
 from learned_lr.report import assembly, sections
-from learned_lr.report.blocks import Bold, Table
+from learned_lr.report.blocks import Bold, Figure, Table
 from learned_lr.report.grids import read_grid
 from learned_lr.report.reading import find_runs
 
@@ -84,6 +84,45 @@ def test_the_final_round_decides_and_the_winner_is_bold(read):
     ]
     assert table.note.startswith("The best 2 were run again")
     assert run.problems == []
+
+
+@pytest.mark.parametrize(
+    ("winner", "again", "frame"),
+    [
+        ({}, [], "the best"),
+        ({"name": "b"}, [], "the best"),
+        ({}, ["a", "b"], "the best"),
+        ({"name": "b"}, ["a", "b"], "the best on the finalists' seeds"),
+    ],
+)
+def test_the_heat_map_has_its_frame_where_the_grid_has_its_winner(
+    read, monkeypatch, winner, again, frame
+):
+    cells = [(rate, step) for rate in (0.1, 0.2) for step in (10, 20)]
+    decays = {
+        name: {
+            "initial_learning_rate": rate,
+            "discount_step": step,
+            "discount_factor": 0.9,
+        }
+        for name, (rate, step) in zip("abcd", cells)
+    }
+    drawn = [("all", name, 0) for name in decays] + [("final", n, 1) for n in again]
+    rows = [
+        {**_row(of, name, seed, 0.5), "kind": "step_decay", **decays[name]}
+        for of, name, seed in drawn
+    ]
+    run, rows = read(rows)
+    pathlib.Path(run.path, "best.json").write_text(json.dumps(winner))
+    framed = []
+    monkeypatch.setattr(
+        sections.figures, "heat_map", lambda grid, name: framed.append(name) or b""
+    )
+    (figure,) = (
+        b for b in sections.grids_section([(run, rows)]) if isinstance(b, Figure)
+    )
+    assert f"; the frame is {frame}. " in figure.caption
+    assert framed == [winner.get("name")]
 
 
 @pytest.mark.parametrize(
