@@ -22,10 +22,10 @@ try:
         message,
         parse_gin,
     )
+    from learned_lr.execution.provenance import command
     from learned_lr.execution.run_directory import (
         RunDirectory,
         RunDirectoryError,
-        command,
     )
     from learned_lr.execution.worker_processes import WorkerError, limit_threads
 except ImportError as error:  # `pip install .` brings the light side alone.

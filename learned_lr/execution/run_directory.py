@@ -5,17 +5,14 @@ from __future__ import annotations
 import contextlib
 import datetime
 import fcntl
-import importlib.metadata
 import json
 import os
 import platform
-import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Collection
 from typing import Any
 
+from learned_lr.execution.provenance import command, commit, versions
 from learned_lr.execution.run_configs import (
     bindings,
     config_differences,
@@ -40,12 +37,15 @@ class RunDirectoryError(RuntimeError):
 class RunDirectory:
     """One job's folder. All writes are atomic: a file is whole, or it isn't there."""
 
-    def __init__(self, path: str, root_dir: str | None = None):
+    def __init__(
+        self, path: str, root_dir: str | None = None, made_by: str | None = None
+    ):
         """Makes the folder and takes its lock for the life of this process.
 
         Args:
           path: the folder, `<root_dir>/<job>/<task>/<name>`.
           root_dir: where other jobs' run directories are; None for three levels up.
+          made_by: the command line for its record; None for this process's.
 
         Raises:
           RunDirectoryError: if another process holds it.
@@ -54,6 +54,7 @@ class RunDirectory:
         self.root_dir = os.path.abspath(
             root_dir or os.path.join(path, *[os.pardir] * 3)
         )
+        self._made_by = made_by
         self._start = set(_START)
         self._made = _make_folders(self.path)
         self._lock = os.open(self.file(_LOCK_FILE), os.O_RDWR | os.O_CREAT)
@@ -195,8 +196,8 @@ class RunDirectory:
             name: record[name] for name in ("commit", "versions") if name in record
         }
         record.update(
-            command=command(),
-            commit=_commit(),
+            command=self._made_by or command(),
+            commit=commit(),
             versions=versions(),
             seeds=seeds,
             status="running",
@@ -233,14 +234,6 @@ def _make_folders(path: str) -> list[str]:
     return made
 
 
-def command() -> str:
-    """Returns the command line of this process, as one would type it in a shell."""
-    main = sys.modules["__main__"]
-    spec = getattr(main, "__spec__", None)
-    program = ["-m", spec.name] if spec is not None else [sys.argv[0]]
-    return shlex.join(["python", *program, *sys.argv[1:]])
-
-
 def read_record(folder: str) -> dict[str, Any]:
     """Returns what the `run.json` of a run directory says.
 
@@ -266,31 +259,3 @@ def read_record(folder: str) -> dict[str, Any]:
 
 def _now():
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-
-
-def _commit():
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-    try:
-        # An installed package may lie in somebody else's repository.
-        if os.path.realpath(_git(root, "rev-parse", "--show-toplevel")) == root:
-            return _git(root, "describe", "--always", "--dirty")
-    except (OSError, subprocess.CalledProcessError):
-        pass
-    return "unknown"
-
-
-def _git(root, *arguments):
-    command_line = ["git", "-C", root, *arguments]
-    found = subprocess.run(command_line, capture_output=True, text=True, check=True)
-    return found.stdout.strip()
-
-
-def versions() -> dict[str, str]:
-    """Returns the versions of what a run follows from, by package."""
-    found = {"python": platform.python_version()}
-    for name in ("learned_lr", "tensorflow", "tensorflow-cpu", "tf-agents", "numpy"):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

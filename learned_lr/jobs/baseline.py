@@ -21,6 +21,7 @@ from learned_lr.jobs import (
     schedule_descriptions,
     schedule_families,
 )
+from learned_lr.jobs.schedule_checks import SCHEDULES
 from learned_lr.jobs.schedule_families import Schedules
 from learned_lr.report.tables import markdown_table
 from learned_lr.trainees import spend
@@ -49,7 +50,7 @@ def baseline(
 
     One run each is luck, and the least of many the more so: the finalists' losses on seeds of
     their own decide, and not those that made them finalists. Leaves `grid.csv` (a row a run,
-    in the order of the grid, then the finalists'), `grid.md` and `best.json`. A run that was
+    in the order of the grid, then the finalists'), `grid.md`, `best.json` and `schedules.json`. A run that was
     begun when there were no finalists goes on with them.
 
     Args:
@@ -92,8 +93,14 @@ def baseline(
         {"run": seed, "grid": round_seeds[ALL], "finalists": round_seeds[FINAL]},
         later_bindings=("baseline.num_finalists", "baseline.num_finalist_seeds"),
     )
+    described = {n: schedule_descriptions.describe(s) for n, s in grid.items()}
     if run.is_finished:
+        # Older grids have no such file.
+        if run.read(SCHEDULES) is not None:
+            schedule_checks.check_finished(run, described, "baseline")
         return run.finished_message(_SUMMARY)
+    run.write(SCHEDULES, (json.dumps(described, indent=2) + "\n").encode())
+    run.add_input(SCHEDULES)
     runs = GridRuns(run, task, grid, earlier_run)
     num_runs = len(grid) * num_seeds + num_finalists * num_finalist_seeds
     progress = tqdm.tqdm(total=num_runs, desc="grid", unit="run", mininterval=1)

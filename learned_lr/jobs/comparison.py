@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import gin
 from learned_lr.execution import cache, seeds
 from learned_lr.execution.csv_tables import CsvTable
-from learned_lr.execution.run_directory import RunDirectory, RunDirectoryError
+from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
 from learned_lr.jobs import (
     comparison_tables,
@@ -19,6 +20,7 @@ from learned_lr.jobs import (
     schedule_descriptions,
     schedule_figure,
 )
+from learned_lr.jobs.schedule_checks import SCHEDULES
 from learned_lr.jobs.schedule_families import Schedules
 from learned_lr.report.drawing import png
 from learned_lr.trainees import schedules
@@ -33,7 +35,6 @@ from learned_lr.trainees.open_loop import mean_rates
 TABLE = "evaluation.csv"
 TRAJECTORIES = "trajectories.csv"
 STATISTICS = "statistics.csv"
-SCHEDULES = "schedules.json"
 SUMMARY = "evaluation.md"
 FIGURE = "schedule.png"
 COLUMNS = (
@@ -93,7 +94,7 @@ def compare(
       (the table as Markdown, episodes by schedule name in the order of the seeds; a pool's
       members have names of their own).
     """
-    members, descriptions = controller_pools.members_of(compared), _described(compared)
+    members, descriptions = controller_pools.members_of(compared), described(compared)
     compared = controller_pools.flat(compared)
     run.write(SCHEDULES, (json.dumps(descriptions, indent=2) + "\n").encode())
     episodes = _run_all(
@@ -116,27 +117,8 @@ def compare(
     return text, episodes
 
 
-def check_finished(run: RunDirectory, compared: Schedules) -> None:
-    """Refuses schedules other than those that a finished run compared, under the names of then.
-
-    A grid may have another winner than at that time, and a folder another controller.
-
-    Raises:
-      RunDirectoryError: naming them.
-    """
-    there = json.loads(run.read(SCHEDULES) or b"{}")
-    here = json.loads(json.dumps(_described(compared)))
-    changed = [n for n in {**there, **here} if there.get(n) != here.get(n)]
-    if changed:
-        raise RunDirectoryError(
-            f"Expected {run.path} to hold a finished run of these schedules, found others in place of: "
-            f"{', '.join(changed)}. Give the gin file another name; evaluate.earlier_run takes over "
-            "what is the same."
-        )
-
-
-def _described(compared):
-    """The descriptions of all schedules by name; a pool's members say which row they are of."""
+def described(compared: Schedules) -> dict[str, dict[str, Any]]:
+    """Returns the descriptions of all schedules by name; a pool's members say which row they are of."""
     flat = controller_pools.flat(compared)
     descriptions = {n: schedule_descriptions.describe(s) for n, s in flat.items()}
     for row, names in controller_pools.members_of(compared).items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 
+from learned_lr.execution.provenance import versions
 from learned_lr.execution.run_configs import bindings, differing
 from learned_lr.execution.run_directory import (
     CONFIG_FILE,
@@ -14,7 +15,6 @@ from learned_lr.execution.run_directory import (
     RunDirectory,
     RunDirectoryError,
     read_record,
-    versions,
 )
 
 

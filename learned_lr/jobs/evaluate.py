@@ -66,7 +66,8 @@ def evaluate(
     evaluation_seeds = [seeds.held_out_seed(index) for index in range(num_seeds)]
     run.begin(gin.operative_config_str(), {"evaluation": evaluation_seeds})
     if run.is_finished:
-        comparison.check_finished(run, compared)
+        described = comparison.described(compared)
+        schedule_checks.check_finished(run, described, "evaluate")
         return run.finished_message(comparison.SUMMARY)
     for note in schedule_checks.notes(flat, task):
         print(note)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from learned_lr.execution.run_directory import RunDirectory, RunDirectoryError
 from learned_lr.jobs.controller_pools import Pool
 from learned_lr.trainees.adaptive_schedules import Learned
+
+SCHEDULES = "schedules.json"
 
 
 def check_start(schedules: Mapping[str, Any], tasks: Iterable[Any]) -> None:
@@ -33,6 +37,32 @@ def check_start(schedules: Mapping[str, Any], tasks: Iterable[Any]) -> None:
                 raise ValueError(
                     f"Expected schedules that can run on {task.name}, found {name!r}: {error}"
                 ) from error
+
+
+def check_finished(
+    run: RunDirectory, described: Mapping[str, dict[str, Any]], job: str
+) -> None:
+    """Refuses schedules other than those that a finished run had, under the names of then.
+
+    A grid may have another winner than at that time, and a folder another controller.
+
+    Args:
+      run: the run directory.
+      described: descriptions by name.
+      job: the job's name.
+
+    Raises:
+      RunDirectoryError: naming them.
+    """
+    there = json.loads(run.read(SCHEDULES) or b"{}")
+    here = json.loads(json.dumps(described))
+    changed = [n for n in {**there, **here} if there.get(n) != here.get(n)]
+    if changed:
+        raise RunDirectoryError(
+            f"Expected {run.path} to hold a finished run of these schedules, found others in place of: "
+            f"{', '.join(changed)}. Give the gin file another name; {job}.earlier_run takes over "
+            "what is the same."
+        )
 
 
 def notes(schedules: Mapping[str, Any], task) -> list[str]:

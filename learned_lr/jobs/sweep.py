@@ -15,6 +15,7 @@ import tqdm
 import gin
 from learned_lr.execution import configured, gin_config
 from learned_lr.execution.gin_config import UsageError
+from learned_lr.execution.provenance import command
 from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.worker_processes import WorkerError
 from learned_lr.execution.workers import Workers
@@ -83,6 +84,7 @@ def sweep(
             [shared_config, *point.gin_bindings(), "workers.num_workers = 0"],
             point_path(run, point),
             run.root_dir,
+            command(),
         )
         for point in waiting
     }
@@ -114,7 +116,12 @@ def load_jobs() -> None:
 
 
 def run_point(
-    job: str, gin_files: list[str], bindings: list[str], path: str, root_dir: str
+    job: str,
+    gin_files: list[str],
+    bindings: list[str],
+    path: str,
+    root_dir: str,
+    made_by: str | None = None,
 ) -> str | None:
     """Runs a job in this process, with all that it prints in a log.
 
@@ -124,6 +131,7 @@ def run_point(
       bindings: its bindings, or whole configs, which come after the gin files.
       path: its run directory, which gets the log.
       root_dir: where other jobs' run directories are.
+      made_by: the command line for its record; None for this process's.
 
     Returns:
       Why it failed, None if it didn't.
@@ -134,7 +142,7 @@ def run_point(
             job_function = load_job(job)
             gin.clear_config()
             gin_config.parse_gin(gin_files, bindings)
-            with contextlib.closing(RunDirectory(path, root_dir)) as run:
+            with contextlib.closing(RunDirectory(path, root_dir, made_by)) as run:
                 print(job_function(run))
         except Exception as error:  # noqa: BLE001 - the other points go on.
             traceback.print_exc()

@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from learned_lr.execution import run_directory
+from learned_lr.execution import provenance, run_directory
 from learned_lr.execution.run_directory import RunDirectory, RunDirectoryError
 
 HOLD_LOCK = """
@@ -89,10 +89,10 @@ def test_the_commit_of_another_repository_is_not_recorded(tmp_path, monkeypatch)
     git("init", "-q")
     git("commit", "-q", "--allow-empty", "-m", "first")
     for folder, is_known in (("", True), ("lib", False)):
-        file = tmp_path / folder / "learned_lr" / "execution" / "run_directory.py"
-        monkeypatch.setattr(run_directory, "__file__", str(file))
+        file = tmp_path / folder / "learned_lr" / "execution" / "provenance.py"
+        monkeypatch.setattr(provenance, "__file__", str(file))
         (tmp_path / folder).mkdir(exist_ok=True)
-        assert (run_directory._commit() != "unknown") is is_known
+        assert (provenance.commit() != "unknown") is is_known
 
 
 def test_lock_names_the_process_that_holds_it(tmp_path):

@@ -161,6 +161,33 @@ def test_a_run_of_the_time_before_finalists_goes_on(
     assert len(called) == 14 - num_done
 
 
+REPLAY = """
+baseline.families = [@constant_rate, @replay]
+constant_rate.learning_rates = (0.1,)
+replay.path = 'lr.csv'
+replay.label = 'recorded'
+"""
+
+
+@pytest.mark.parametrize("is_older", [False, True])
+def test_a_finished_grid_is_not_that_of_another_schedule(
+    launch_job, tmp_path, capsys, is_older
+):
+    (tmp_path / "lr.csv").write_text("trainee_step,learning_rate\n0,0.25\n")
+    assert launch_job("baseline", tmp_path, config=TASK + REPLAY) == 0
+    path = tmp_path / "baseline" / "quadratic" / "toy"
+    described = json.loads((path / "schedules.json").read_text())
+    assert list(described) == ["constant 0.1", "recorded"]
+    assert launch_job("baseline", tmp_path, config=TASK + REPLAY) == 0
+    assert "a finished run: nothing is left to do" in capsys.readouterr().out
+    (tmp_path / "lr.csv").write_text("trainee_step,learning_rate\n0,0.5\n")
+    if is_older:
+        (path / "schedules.json").unlink()
+    assert launch_job("baseline", tmp_path, config=TASK + REPLAY) == (not is_older)
+    message = "found others in place of: recorded. Give the gin file another name; baseline.earlier_run takes"
+    assert (message in capsys.readouterr().err) is not is_older
+
+
 @pytest.mark.parametrize("name", ["num_seeds", "num_finalists", "num_finalist_seeds"])
 def test_numbers_below_one_are_refused(run_jobs, tmp_path, capsys, name):
     assert run_jobs(tmp_path, "baseline", bindings=[f"baseline.{name} = 0"]) == 1

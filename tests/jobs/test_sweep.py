@@ -106,6 +106,16 @@ def test_table_summary_and_run_directories(launch_sweep, run_path, capsys):
     assert "| 05-num_seeds=2-discount_steps=10-seed=1 | finished |" in output
 
 
+def test_a_points_command_is_the_sweeps_whatever_process_runs_it(
+    launch_sweep, run_path, monkeypatch
+):
+    own = "python -m learned_lr.sweep --gin_file=toy.gin"
+    monkeypatch.setattr(sweep, "command", lambda: own)
+    assert launch_sweep("sweep.seeds = (0,)") == 0
+    record = json.loads((run_path / "points" / "00" / "run.json").read_text())
+    assert record["command"] == own
+
+
 def test_point_is_the_run_of_the_jobs_own_command(
     launch_job, finished, results, tmp_path
 ):
