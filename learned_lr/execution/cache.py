@@ -34,8 +34,7 @@ def map_episodes(
     Returns:
       The episodes, in the order of the calls.
     """
-    files = [f"episodes/{name}.npz" for name in names]
-    results = [_read(run, file, kind) for file in files]
+    results = [read_episode(run, name, kind) for name in names]
     for index, result in enumerate(results):
         if result is not None:
             on_episode(index, result)
@@ -47,17 +46,22 @@ def map_episodes(
     )
     for position, result in found:
         index = missing[position]
-        run.write(files[index], result.to_bytes())
+        run.write(_file(names[index]), result.to_bytes())
         results[index] = result
         on_episode(index, result)
     return results
 
 
-def _read(run, file, kind):
-    content = run.read(file)
+def read_episode(run: RunDirectory, name: str, kind: type) -> Any:
+    """Returns an episode by the name of its file; None if it is missing or damaged."""
+    content = run.read(_file(name))
     if content is None:
         return None
     try:
         return kind.from_bytes(content)
     except Exception:  # noqa: BLE001 - numpy and zipfile raise all kinds, by what is damaged.
         return None
+
+
+def _file(name):
+    return f"episodes/{name}.npz"

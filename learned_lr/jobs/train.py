@@ -113,6 +113,7 @@ def train(
         num_runs=num_runs,
         num_trainee_steps=num_runs * task.num_trainee_steps,
         num_gradient_samples=spend.of_runs(task, num_runs),
+        cpu_sec=job.cpu_sec(),
     )
     return table
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import json
+import math
 import time
 from typing import Any
 
@@ -118,7 +120,7 @@ class TrainingRun:
             self._workers,
             collection.collect_episode,
             calls,
-            [f"training_{number:06d}" for number in numbers],
+            [_training_name(number) for number in numbers],
             collection.CollectedEpisode,
             show,
         )
@@ -158,7 +160,7 @@ class TrainingRun:
                 (self._task, adaptive_schedules.Learned(controller), seed, False)
                 for seed in evaluation_seeds
             ],
-            [f"greedy_{iteration:06d}_{index}" for index in range(num_episodes)],
+            [_greedy_name(iteration, index) for index in range(num_episodes)],
             Episode,
         )
         bar.set_description_str("training")
@@ -173,6 +175,17 @@ class TrainingRun:
         )
         self._run.save_controller(f"controllers/iteration_{iteration:06d}", controller)
         return episodes
+
+    def cpu_sec(self) -> float:
+        """Returns the processor seconds of all episodes that it learned from and chose by; NaN if one is lost."""
+        names = [_training_name(int(row["episode"])) for row in self._episodes.rows()]
+        evaluated = collections.Counter(
+            int(row["iteration"]) for row in self._evaluations.rows()
+        )
+        for iteration, num_episodes in evaluated.items():
+            names += [_greedy_name(iteration, index) for index in range(num_episodes)]
+        found = [cache.read_episode(self._run, name, Episode) for name in names]
+        return sum(math.nan if e is None else e.cpu_sec for e in found)
 
     def export_best(self) -> Controller:
         """Writes `controller/`: the evaluated controller with the best validation loss."""
@@ -214,6 +227,14 @@ class TrainingRun:
     def _write_timing(self, iteration, **durations):
         with open(self._run.file(_TIMINGS), "a", encoding="utf-8") as file:
             file.write(json.dumps({"iteration": iteration, **durations}) + "\n")
+
+
+def _training_name(number: int) -> str:
+    return f"training_{number:06d}"
+
+
+def _greedy_name(iteration: int, index: int) -> str:
+    return f"greedy_{iteration:06d}_{index}"
 
 
 def _return(collected) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 
 from learned_lr.report.blocks import Block, Bold, Heading, Table
 from learned_lr.report.evaluations import METRICS, Evaluation
-from learned_lr.report.tables import UNKNOWN
+from learned_lr.report.tables import UNKNOWN, with_deviation
 
 _HEADER = (
     "data set",
@@ -163,12 +163,11 @@ def _cells(row):
     cells.append(str(row["num_runs"]))
     for metric in METRICS:
         for who in ("baseline", "learned"):
-            mean, deviation = (row[f"{who}_{metric}{s}"] for s in ("", "_std"))
-            if mean is None:
-                cells.append(UNKNOWN)
-                continue
+            found = (row[f"{who}_{metric}{s}"] for s in ("", "_std"))
+            # The paper's are text.
+            mean, deviation = (None if v is None else float(v) for v in found)
             star = row[f"{metric}_star"] if who == "learned" else ""
-            cells.append(f"{float(mean):.4f} ± {float(deviation):.4f}{star}")
+            cells.append(with_deviation(mean, deviation) + star)
     return cells
 
 

@@ -17,7 +17,7 @@ from learned_lr.report.contenders import (
 )
 from learned_lr.report.evaluations import METRICS, Evaluation
 from learned_lr.report.reading import Run
-from learned_lr.report.tables import UNKNOWN, is_known, number
+from learned_lr.report.tables import UNKNOWN, is_known, number, with_deviation
 
 # An episode of the paper: 1,000 steps of 1,000 images, 101 measurements on 10,000 images, of
 # which three cost what one image of a step does. Its grid is 48 of them, its controllers 1,000.
@@ -171,10 +171,7 @@ def _cells(row) -> list[str]:
     cells = [row["dataset"], row["network"], row["contender"]]
     if "num_runs" not in row:
         return [*cells, UNKNOWN, "not run", *[UNKNOWN] * (len(_HEADER) - 5)]
-    loss, accuracy = (
-        f"{row[m]:.4f} ± {row[f'{m}_std']:.4f}" if is_known(row[m]) else UNKNOWN
-        for m in METRICS
-    )
+    loss, accuracy = (with_deviation(row[m], row[f"{m}_std"]) for m in METRICS)
     samples, num_controllers = row["gradient_samples"], row.get("num_controllers", 1)
     each = f"{num_controllers} x " if num_controllers > 1 else ""
     cells += [

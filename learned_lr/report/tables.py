@@ -18,6 +18,13 @@ def number(value: float | None, form: str) -> str:
     return format(value, form) if is_known(value) else UNKNOWN
 
 
+def with_deviation(mean: float | None, deviation: float | None) -> str:
+    """Returns a mean with its standard deviation, of which there is none of a single run; `UNKNOWN` without a mean."""
+    text = number(mean, ".4f")
+    is_whole = is_known(mean) and is_known(deviation)
+    return f"{text} ± {deviation:.4f}" if is_whole else text
+
+
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
     """Returns rows of cells as a Markdown table with aligned columns; the first is the header."""
     widths = [max(map(len, column)) for column in zip(*rows)]

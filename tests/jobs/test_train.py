@@ -116,6 +116,25 @@ def test_run_record_of_a_finished_run(finished):
     assert record["results"]["iteration"] in (2, 4)
 
 
+def _cpu_sec(run_path):
+    """Processor seconds of the episodes that are no part of the comparison at the end."""
+    folder = run_path / "episodes"
+    files = [*folder.glob("training_*.npz"), *folder.glob("greedy_*.npz")]
+    assert len(files) == 8 + 4
+    found = [float(np.load(file)["cpu_sec"]) for file in files]
+    assert min(found) > 0
+    return sum(found)
+
+
+def _results(run_path):
+    return json.loads((run_path / "run.json").read_text(encoding="utf-8"))["results"]
+
+
+def test_the_processor_seconds_are_those_of_all_episodes(finished):
+    assert _results(finished)["num_runs"] == 8 + 4
+    assert _results(finished)["cpu_sec"] == pytest.approx(_cpu_sec(finished))
+
+
 def test_finished_run_is_not_run_again(
     finished, results, launch_train, tmp_path, monkeypatch, capsys
 ):
@@ -147,6 +166,8 @@ def test_interrupted_run_resumes(finished, results, launch_train, copy_of_stoppe
     assert not (run_path / "controller").exists()
     assert launch_train(root_dir) == 0
     assert results(run_path) == results(finished)
+    # Those of the first start, too.
+    assert _results(run_path)["cpu_sec"] == pytest.approx(_cpu_sec(run_path))
 
 
 def _cut_in_half(file):

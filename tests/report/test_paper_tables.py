@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import math
 
-from hand_made_contenders import EVALUATE, TASK, make_evaluation
+import pytest
+from hand_made_contenders import (
+    EVALUATE,
+    TASK,
+    contenders_rows,
+    make_evaluation,
+    make_searches,
+)
+from hand_made_runs import write_table
 
 from learned_lr.report import assembly
+from learned_lr.report.tables import with_deviation
 
 
 def _table(root_dir, number):
@@ -48,3 +59,42 @@ def test_table_1_says_that_pooled_controllers_have_no_star(tmp_path):
     assert note.endswith(
         "no such test, and the deviation is that of one of them over seeds."
     )
+
+
+@pytest.mark.parametrize(
+    ("mean", "deviation", "text"),
+    [
+        (0.25, 0.125, "0.2500 ± 0.1250"),
+        (0.25, math.nan, "0.2500"),
+        (0.25, None, "0.2500"),
+        (math.nan, math.nan, "–"),
+        (None, None, "–"),
+    ],
+)
+def test_a_mean_with_its_deviation(mean, deviation, text):
+    assert with_deviation(mean, deviation) == text
+
+
+def test_one_seed_has_no_deviation_and_a_task_may_have_no_accuracy(tmp_path):
+    make_evaluation(tmp_path, reference="constant 0.1")
+    make_searches(tmp_path)
+    path = tmp_path / "evaluate" / TASK / "run"
+    unknown = {"standard_deviation": "nan", "reference_standard_deviation": "nan"}
+    no_mean = {**unknown, "mean": "nan", "reference_mean": "nan"}
+    for name in ("evaluation.csv", "statistics.csv"):
+        rows = list(csv.DictReader((path / name).open()))
+        if name == "evaluation.csv":
+            rows = [
+                {**r, "test_accuracy": "nan"} for r in rows if float(r["seed"]) == 0
+            ]
+        else:
+            no_accuracy = {"metric": "test_accuracy", **no_mean}
+            rows = [{**r, **unknown, "num_runs": 1} for r in rows]
+            rows += [{**r, **no_accuracy} for r in rows]
+        write_table(path / name, rows)
+    ours, _ = _table(tmp_path, 1)
+    assert ours[0][4:] == ["1", "1.2500", "0.3333", "–", "–"]
+    _, shown = contenders_rows(tmp_path)
+    (tuned,) = (cells for cells in shown.values() if cells[0] == "tuned")
+    assert tuned[1:3] == ["1", "0.2500"] and tuned[5] == "–"
+    assert not any("nan" in cell for cells in shown.values() for cell in cells)
