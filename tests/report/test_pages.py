@@ -115,6 +115,14 @@ def test_figures_are_inside_and_nothing_is_fetched():
     assert "url(" not in page and "@import" not in page and "<script" not in page
 
 
+def test_a_wide_table_may_grow_beyond_the_text():
+    page = html_page("title", "summary", BLOCKS)
+    assert ".caption + .scroll {" in page
+    assert re.search(
+        r'class="caption">[^<]*</p>\s*<div class="scroll"[^>]*>\s*<table', page
+    )
+
+
 def test_sections_are_linked():
     titles = ["Tables 1 and 2", "Evaluation: a/b_c"]
     elements = _Elements(html_page("title", "", [Heading(t) for t in titles]))
