@@ -9,6 +9,7 @@ import shutil
 import sys
 
 import pytest
+from job_results import GRID
 
 import gin
 from learned_lr import launch, train
@@ -200,6 +201,11 @@ def test_a_start_that_fails_leaves_what_was_there(launch_job, tmp_path):
     (folder / "notes.txt").write_text("mine")
     assert launch_job("train", tmp_path, "train.seed = -1", gin_files=files) == 1
     assert os.listdir(folder) == ["notes.txt"]
+
+
+def test_a_job_has_one_thread(launch_job, thread_limits, tmp_path):
+    assert launch_job("baseline", tmp_path, config=GRID) == 0
+    assert thread_limits == [1]
 
 
 def test_missing_gin_file(error_of):

@@ -25,6 +25,9 @@ comparison.num_seeds = 2
 workers.num_workers = 0
 """
 
+# What jobs asked for, in their order.
+_thread_limits: list[int] = []
+
 
 def _launch_train(root_dir, *bindings, gin_files=None):
     return _launch_job("train", root_dir, *bindings, gin_files=gin_files)
@@ -40,7 +43,7 @@ def _launch_job(job, root_dir, *bindings, config=TOY, gin_files=None):
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch:
         # TensorFlow's threads can't be set any more in a process that has used it.
-        patch.setattr(launch, "limit_threads", lambda num_threads: None)
+        patch.setattr(launch, "limit_threads", _thread_limits.append)
         # Spacing and formulas take most of a figure's time; test_comparison.py draws them.
         patch.setattr("matplotlib.figure.Figure.get_layout_engine", lambda self: None)
         patch.setitem(matplotlib.rcParams, "text.parse_math", False)
@@ -51,6 +54,13 @@ def _launch_job(job, root_dir, *bindings, config=TOY, gin_files=None):
         finally:
             signal.signal(signal.SIGTERM, handler)
             gin.clear_config()
+
+
+@pytest.fixture
+def thread_limits():
+    """The numbers of threads that the jobs of a test give their own process."""
+    _thread_limits.clear()
+    return _thread_limits
 
 
 @pytest.fixture(scope="session")
