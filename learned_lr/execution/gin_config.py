@@ -117,7 +117,9 @@ def _check_use(bindings):
             )
     for (scope, selector), bound in config.items():
         used = {"/".join(scopes) for scopes, s in keys if s == selector and scopes}
-        if not scope or selector == _MACRO or scope in used:
+        # A scope holds within those that begin with it.
+        is_used = any(f"{s}/".startswith(f"{scope}/") for s in used)
+        if not scope or selector == _MACRO or is_used:
             continue
         # What a file binds for a family that others have replaced is no mistake.
         is_typed = any(binding.lstrip().startswith(f"{scope}/") for binding in bindings)

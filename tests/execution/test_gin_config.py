@@ -83,6 +83,11 @@ def test_a_mistyped_scope_on_the_command_line_is_told(file_of):
         gin_config.parse_gin([file_of(*lines)], [PEAK.format("progres")])
 
 
+def test_a_scope_that_holds_within_another_is_no_mistake():
+    families = "baseline.families = [@source/a/cosine]"
+    gin_config.parse_gin([], [families, PEAK.format("source")])
+
+
 def test_a_files_scope_that_is_left_out_beside_its_like_is_no_mistake(file_of):
     lines = COSINE, PEAK.format("tuned_1"), PEAK.format("tuned_2")
     gin_config.parse_gin([file_of(*lines)], [])
