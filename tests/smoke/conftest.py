@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import pathlib
 import signal
@@ -36,6 +37,8 @@ class Command:
         self._start("train", gin_file, bindings, root_dir, environment, cwd)
 
     def _start(self, job, gin_file, bindings, root_dir, environment=None, cwd=ROOT):
+        self._begun_before = self._begun()
+        self._started_at = time.monotonic()
         self.process = subprocess.Popen(
             [
                 *(sys.executable, "-m", f"learned_lr.{job}"),
@@ -73,6 +76,35 @@ class Command:
             assert time.monotonic() < end, "Worker processes are left."
             time.sleep(0.05)
         return result
+
+    def begin(self):
+        """Waits until it has written its record, or has ended; returns the seconds that it took."""
+        while self._begun() == self._begun_before and self.process.poll() is None:
+            time.sleep(0.01)
+        return time.monotonic() - self._started_at
+
+    def measure(self):
+        """Waits for its good end; returns the seconds before its record was there, and those after."""
+        start_sec = self.begin()
+        code, _, errors = self.finish()
+        assert code == 0, errors
+        return start_sec, time.monotonic() - self._started_at - start_sec
+
+    def kill_at_work(self, delay_sec):
+        """Kills it so long after its record was there; returns whether that left a part of its work."""
+        self.begin()
+        end = time.monotonic() + delay_sec
+        while time.monotonic() < end and self.process.poll() is None:
+            time.sleep(0.01)
+        self.process.kill()
+        self.finish()
+        record = json.loads((self.run_path / "run.json").read_text(encoding="utf-8"))
+        has_episodes = any(self.run_path.rglob("episodes/*.npz"))
+        return record["status"] == "running" and has_episodes
+
+    def _begun(self):
+        record = self.run_path / "run.json"
+        return record.stat().st_mtime_ns if record.exists() else None
 
     def results(self):
         """Returns all results by name, but for timings."""

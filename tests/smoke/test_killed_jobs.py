@@ -6,7 +6,6 @@ import csv
 import os
 import pathlib
 import random
-import time
 
 import pytest
 
@@ -65,29 +64,23 @@ def test_killed_at_twenty_random_moments(job_command, tmp_path, job):
     gin_file, bindings = JOBS[job]
     bindings = (*TASK, *bindings)
     serial = (*bindings, "workers.num_workers = 0")
-    start = time.monotonic()
     undisturbed = job_command(job, gin_file, serial, tmp_path / "undisturbed")
-    code, _, errors = undisturbed.finish()
-    duration = time.monotonic() - start
-    assert code == 0, errors
+    start_sec, work_sec = undisturbed.measure()
     seed = int.from_bytes(os.urandom(4), "big")
     print(f"seed {seed}")
     rng = random.Random(seed)
-    num_killed = 0
-    for _ in range(20):
-        workers = f"workers.num_workers = {rng.randrange(3)}"
+    num_parts = 0
+    for number in range(20):
+        num_workers = number % 3
+        workers = f"workers.num_workers = {num_workers}"
         killed = job_command(job, gin_file, (*bindings, workers), tmp_path / "killed")
-        # Two workers need half of the serial time at least, so the first one is always killed.
-        end = time.monotonic() + rng.uniform(0.2, 0.5) * duration
-        while time.monotonic() < end and killed.process.poll() is None:
-            time.sleep(0.01)
-        num_killed += killed.process.poll() is None
-        killed.process.kill()
-        killed.finish()
+        # A worker starts about as long as the job itself.
+        delay_sec = rng.uniform(0, 0.25) * work_sec + start_sec * (num_workers > 0)
+        num_parts += killed.kill_at_work(delay_sec)
+    assert num_parts >= 1
     last = job_command(job, gin_file, bindings, tmp_path / "killed")
     code, _, errors = last.finish()
     assert code == 0, errors
-    assert num_killed >= 1
     expected = _results(undisturbed.run_path)
     assert len(expected) >= 3
     assert _results(last.run_path) == expected

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import time
 
 import pytest
 
@@ -122,18 +121,21 @@ def test_missing_data_set_in_a_worker_is_one_message(command, tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_at_ten_random_moments(command, undisturbed, tmp_path):
+def test_killed_at_ten_random_moments(command, tmp_path):
+    undisturbed = command(tmp_path / "undisturbed")
+    start_sec, work_sec = undisturbed.measure()
     seed = int.from_bytes(os.urandom(4), "big")
     print(f"seed {seed}")
     rng = random.Random(seed)
-    for _ in range(10):
-        killed = command(tmp_path, num_workers=rng.randrange(3))
-        end = time.monotonic() + rng.uniform(0, 12)
-        while time.monotonic() < end and killed.process.poll() is None:
-            time.sleep(0.01)
-        killed.process.kill()
-        killed.finish()
-    last = command(tmp_path)
+    num_parts = 0
+    for number in range(10):
+        num_workers = number % 3
+        killed = command(tmp_path / "killed", num_workers=num_workers)
+        # A worker starts about as long as the job itself.
+        delay_sec = rng.uniform(0, 0.5) * work_sec + start_sec * (num_workers > 0)
+        num_parts += killed.kill_at_work(delay_sec)
+    assert num_parts >= 1
+    last = command(tmp_path / "killed")
     code, _, errors = last.finish()
     assert code == 0, errors
-    assert last.results() == undisturbed()
+    assert last.results() == undisturbed.results()
