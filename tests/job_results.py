@@ -75,7 +75,8 @@ TRAINING = (
 
 def content_of(path):
     """Returns a file's bytes, or the rows of a table that has timings, without these."""
-    return rows_of(path) if path.name == "evaluation.csv" else path.read_bytes()
+    has_timings = path.name in ("evaluation.csv", "sweep.csv")
+    return rows_of(path) if has_timings else path.read_bytes()
 
 
 def results_of(path):

@@ -39,13 +39,7 @@ def _results(run_path):
     """All tables, but for timings; other results byte for byte."""
     found = {}
     names = ("best.json", "grid.md", "evaluation.md", "statistics.csv", "schedule.png")
-    training = (
-        "sweep.md",
-        "iterations.csv",
-        "episodes.csv",
-        "weights.npz",
-        "spec.json",
-    )
+    training = ("iterations.csv", "episodes.csv", "weights.npz", "spec.json")
     for path in sorted(pathlib.Path(run_path).rglob("*")):
         name = str(path.relative_to(run_path))
         if path.name in ("grid.csv", "evaluation.csv", "sweep.csv", "trajectories.csv"):

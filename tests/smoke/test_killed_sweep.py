@@ -13,7 +13,6 @@ pytestmark = pytest.mark.smoke
 POINTS = ["00-num_epochs=1", "01-num_epochs=2"]
 RESULTS = (
     "sweep.csv",
-    "sweep.md",
     "operative_config.gin",
     *[
         f"points/{point}/{name}"
