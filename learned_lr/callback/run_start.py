@@ -67,7 +67,7 @@ def start(
     if files is not None:
         saved = files.load(num_updates, run.restore) if num_updates else None
         # Of a training that was given up, or that goes on from before them.
-        files.remove_after(num_updates if saved is not None else -1)
+        files.remove_after(num_updates or -1)
     if saved is None and previous is not None and previous.num_updates == num_updates:
         return previous
     if saved is None:
