@@ -128,7 +128,7 @@ class Contenders:
           schedules: the other contenders by name.
           multipliers: floats > 0, every contender but the mark is run at each.
           other_bases: run at the peaks that are calibrated per optimizer.
-          open_loops: names out of `schedules`, whose mean rates are played back.
+          open_loops: names out of `schedules`, whose mean rates with the other seeds are played back.
         """
         self._references, self._base = references, base
         self._rivals, self._schedules = tuple(rivals), schedules
