@@ -62,7 +62,12 @@ def loss_cap(task) -> float:
 
 
 def collect_episode(
-    controller: Controller, task, config: EnvironmentConfig, seed: int
+    controller: Controller,
+    task,
+    config: EnvironmentConfig,
+    seed: int,
+    rate_multiplier: float = 1.0,
+    noise: np.ndarray | None = None,
 ) -> CollectedEpisode:
     """Runs one episode with actions drawn around the controller's mean.
 
@@ -73,15 +78,21 @@ def collect_episode(
       task: a task.
       config: the environment's configuration.
       seed: int >= 0, of the trainee and of the exploration.
+      rate_multiplier: float > 0, the hidden one, see `LearningRateEnvironment`.
+      noise: float `[num_decisions]`, how far the actions are from the mean, in deviations; None
+        for standard normal noise of the seed.
     """
-    environment = LearningRateEnvironment(task, config, seed)
-    noise = np.random.default_rng([seed, 2])
+    environment = LearningRateEnvironment(task, config, seed, rate_multiplier)
+    if noise is None:
+        rng = np.random.default_rng([seed, 2])
+        noise = rng.standard_normal(task.num_decisions)
     time_step = environment.reset()
     state = controller.initial_state()
     observations, actions, means, rewards = [time_step.observation], [], [], []
+    disturbances = iter(noise.tolist())
     while not time_step.is_last():
         mean, state = controller.act(time_step.observation, state)
-        action = mean + controller.action_deviation * noise.standard_normal()
+        action = mean + controller.action_deviation * next(disturbances)
         time_step = environment.step(np.float32(action))
         observations.append(time_step.observation)
         actions.append(action)

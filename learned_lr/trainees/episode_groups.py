@@ -77,24 +77,30 @@ def run_schedules(
       ValueError: if an `OpenLoop` plays back a schedule that isn't before it, or there are no
         other seeds.
     """
-    groups: list[EpisodeGroup] = []
-    for index, schedule in enumerate(schedules):
-        if not isinstance(schedule, OpenLoop):
-            groups.append(run_episodes(task, schedule, seeds, test))
-            continue
-        before = list(schedules[:index])
-        if schedule.schedule not in before:
-            raise ValueError(
-                f"Expected {schedule.schedule!r} before its open loop, found {before!r}."
-            )
-        if len(seeds) < 2:
-            raise ValueError(
-                f"Expected at least 2 seeds for an open loop, which plays to a run what the others did, found {seeds!r}."
-            )
-        played = groups[before.index(schedule.schedule)].episodes
-        episodes = []
-        for own, seed in enumerate(seeds):
-            of_others = schedule.of([*played[:own], *played[own + 1 :]])
-            episodes.append(run_episode(task, of_others, seed, test))
-        groups.append(EpisodeGroup(tuple(episodes)))
-    return EpisodeGroup(tuple(e for group in groups for e in group.episodes))
+    played: list[tuple[Any, EpisodeGroup]] = []
+    for schedule in schedules:
+        if isinstance(schedule, OpenLoop):
+            group = _run_open_loop(task, schedule, played, seeds, test)
+        else:
+            group = run_episodes(task, schedule, seeds, test)
+        played.append((schedule, group))
+    return EpisodeGroup(tuple(e for _, group in played for e in group.episodes))
+
+
+def _run_open_loop(task, schedule, played, seeds, test):
+    """Plays to each seed what the schedule did with the others, out of (schedule, group) pairs."""
+    groups = [group for before, group in played if before == schedule.schedule]
+    if not groups:
+        raise ValueError(
+            f"Expected {schedule.schedule!r} before its open loop, found {[before for before, _ in played]!r}."
+        )
+    if len(seeds) < 2:
+        raise ValueError(
+            f"Expected at least 2 seeds for an open loop, which plays to a run what the others did, found {seeds!r}."
+        )
+    episodes = groups[0].episodes
+    found = []
+    for own, seed in enumerate(seeds):
+        of_others = schedule.of([*episodes[:own], *episodes[own + 1 :]])
+        found.append(run_episode(task, of_others, seed, test))
+    return EpisodeGroup(tuple(found))

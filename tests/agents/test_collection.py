@@ -55,6 +55,22 @@ def test_what_is_collected(task, random_controller):
         assert getattr(found, name).dtype == np.float32
 
 
+def test_noise_and_multiplier_may_be_given(task, random_controller):
+    controller = random_controller(task, CONFIG)
+    first = collect_episode(controller, task, CONFIG, 3)
+    noise = np.random.default_rng([3, 2]).standard_normal(task.num_decisions)
+    _assert_equal(collect_episode(controller, task, CONFIG, 3, 1.0, noise), first)
+    found = collect_episode(controller, task, CONFIG, 3, 0.5, -noise)
+    np.testing.assert_array_equal(found.observations[0], first.observations[0])
+    expected = found.means - found.deviation * noise
+    np.testing.assert_allclose(found.actions, expected, rtol=1e-6, atol=1e-7)
+    # The network trains at half of what the agent sees.
+    rates = 0.5e-3 * 3.0 ** np.cumsum(np.clip(found.actions, -1, 1))
+    np.testing.assert_allclose(
+        found.episode.column("learning_rate")[1:], rates, rtol=1e-5
+    )
+
+
 def test_an_episode_comes_back_from_its_bytes(quadratic, random_controller):
     collected = collect_episode(
         random_controller(quadratic, CONFIG), quadratic, CONFIG, 3

@@ -102,3 +102,18 @@ def test_who_is_told_may_be_gone(compiled):
     metric_resets.watch(model, Told().tell)
     metric_resets.leave(model)
     assert "reset_metrics" not in vars(model)
+
+
+def test_a_method_of_the_model_alone_comes_back(compiled):
+    class Told:
+        def tell(self):
+            calls.append("told")
+
+    calls, told, model = [], Told(), compiled()
+    own = lambda: calls.append("own")
+    model.reset_metrics = own
+    metric_resets.watch(model, told.tell)
+    model.reset_metrics()
+    assert calls == ["told", "own"]
+    metric_resets.leave(model)
+    assert model.reset_metrics is own

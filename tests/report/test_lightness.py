@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-import pkgutil
-import subprocess
-import sys
+from module_imports import import_all, module_names
 
 from learned_lr import report
 
-HEAVY = ("gin", "keras", "ray", "tensorflow", "tf_agents")
-IMPORT_ALL = """
-import importlib, sys
-for name in sys.argv[1].split():
-    importlib.import_module(name)
-print(*sys.modules)
-"""
+HEAVY = {"gin", "keras", "ray", "tensorflow", "tf_agents"}
 
 
 def test_no_module_brings_anything_heavy():
-    names = [
-        f"{report.__name__}.{m.name}" for m in pkgutil.iter_modules(report.__path__)
-    ]
+    names = module_names(report)
     assert {"learned_lr.report.assembly", "learned_lr.report.__main__"} < set(names)
-    found = subprocess.run(
-        [sys.executable, "-c", IMPORT_ALL, " ".join(names)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    loaded = found.stdout.split()
-    assert set(names) <= set(loaded)
+    loaded = import_all(names)
+    assert set(names) <= loaded
     # What describes run directories is read, too, and has to be as light.
     assert "learned_lr.execution.run_directory" in loaded
-    assert set(HEAVY) & set(loaded) == set()
+    assert HEAVY & loaded == set()
 
 
 def test_jobs_get_tables_and_statistics_without_pages():
-    code = "import sys, learned_lr.report.tables, learned_lr.report.statistics\n"
-    code += "print({'jinja2', 'pandas'} & set(sys.modules))"
-    found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert found.stdout.strip() == "set()"
+    loaded = import_all(["learned_lr.report.tables", "learned_lr.report.statistics"])
+    assert {"jinja2", "pandas"} & loaded == set()
