@@ -53,6 +53,6 @@ def reset(model: keras.Model) -> None:
     method.original() if isinstance(method, _Watched) else method()
 
 
-def _set(model, method):
+def _set(model: keras.Model, method: Callable[[], None]) -> None:
     """Sets it past Keras, which tracks what is set."""
     object.__setattr__(model, _NAME, method)
