@@ -225,7 +225,7 @@ def main(arguments=None) -> None:
     parser.add_argument("--action_deviation", type=float, default=0.3)
     parser.add_argument("--actor_learning_rate", type=float, default=1e-3)
     parser.add_argument("--num_epochs", type=int, default=25)
-    parser.add_argument("--evaluation_interval", type=int, default=10)
+    parser.add_argument("--evaluation_interval", type=int, default=15)
     parser.add_argument("--num_evaluation_episodes", type=int, default=3)
     parser.add_argument("--num_workers", type=int, default=2)
     options = parser.parse_args(arguments)
