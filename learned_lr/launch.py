@@ -35,7 +35,16 @@ else:
     # What the user can mend: these end in their message, without a traceback.
     _USER_ERRORS = (UsageError, RunDirectoryError, WorkerError, ValueError, OSError)
 
-JOBS = ("train", "references", "imitate", "judge", "baseline", "evaluate", "sweep")
+JOBS = (
+    "train",
+    "references",
+    "imitate",
+    "meta_train",
+    "judge",
+    "baseline",
+    "evaluate",
+    "sweep",
+)
 _OWN_PACKAGES = ("learned_lr", "official_resnet")
 
 

@@ -24,7 +24,7 @@ def _parse_command(job, arguments):
             raise UsageError(f"Expected a gin file for {job}, found {path}.")
     parse_gin(flags.gin_file, flags.gin_bindings)
     # A sweep leaves the task to its points; others have a family of them.
-    if job in ("imitate", "judge", "references"):
+    if job in ("imitate", "judge", "meta_train", "references"):
         configured.family()
     elif job != "sweep":
         configured.task()

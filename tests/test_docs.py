@@ -24,7 +24,16 @@ from learned_lr import controller_info
 from learned_lr.control.rate_table import RateTable
 from learned_lr.trainees import episode, schedules, tasks
 
-JOBS = ("train", "references", "imitate", "judge", "baseline", "evaluate", "sweep")
+JOBS = (
+    "train",
+    "references",
+    "imitate",
+    "meta_train",
+    "judge",
+    "baseline",
+    "evaluate",
+    "sweep",
+)
 FLAGS = {"--gin_file", "--gin_bindings", "--root_dir"}
 # Words that begin a command where it stands within a sentence.
 PROGRAMS = ("make", "pip", "python", "ray", "source", "tensorboard")

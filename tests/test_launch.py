@@ -158,8 +158,12 @@ def test_gin_file_of_another_job(launch_job, tmp_path, capsys, job, file, owner)
 def test_every_gin_file_is_recognised_as_its_jobs():
     for path in (ROOT / "gin").rglob("*.gin"):
         folder = path.parent.name
-        # Recipes are parts of a training, transfers are evaluations.
-        owners = {"families": (None,), "recipes": ("train",), "transfer": ("evaluate",)}
+        # Recipes are parts of a training or of several jobs, transfers are evaluations.
+        owners = {
+            "families": (None,),
+            "recipes": ("train", None),
+            "transfer": ("evaluate",),
+        }
         expected = owners.get(folder, (folder,))
         assert gin_config.job_of(str(path), launch.JOBS) in expected, path
     for job in launch.JOBS:
@@ -178,6 +182,7 @@ def test_every_gin_file_is_recognised_as_its_jobs():
         ("train", ["task.name = 'fashion_mnist_lenet5'", "datasets.raw_dir = '/none'"]),
         ("evaluate", ["best_of_grid.run = 'baseline/none'"]),
         ("imitate", ["imitate.references = 'none'"]),
+        ("meta_train", ["meta_train.references = 'none'"]),
         ("judge", ["judge.references = 'none'"]),
         ("sweep", ["sweep.seeds = (0, 0)"]),
     ],
@@ -185,7 +190,7 @@ def test_every_gin_file_is_recognised_as_its_jobs():
 def test_a_start_that_fails_leaves_no_folder(
     launch_job, tmp_path, capsys, job, bindings
 ):
-    name = "default" if job in ("imitate", "judge") else "digits_cnn"
+    name = "default" if job in ("imitate", "judge", "meta_train") else "digits_cnn"
     files = [str(ROOT / "gin" / job / f"{name}.gin")]
     root_dir = tmp_path / "new" / "runs"
     bindings = [*bindings, "workers.num_workers = 0"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,7 @@ class PPOTrainer:
         loss_cap: float,
         seed: int,
         initial_controller: Controller | None = None,
+        source_tasks: Sequence[str] | None = None,
     ):
         """Builds networks, optimizers and normalisers from a seed.
 
@@ -128,6 +130,7 @@ class PPOTrainer:
             it is; of the same network and observations. None for random weights and a
             normaliser that follows the observations. The first deviation is the
             configuration's either way.
+          source_tasks: names of the tasks that it learns from; None for that of `task` alone.
 
         Raises:
           ValueError: if the initial controller is of another network or other observations.
@@ -136,7 +139,8 @@ class PPOTrainer:
         self._config, self._environment_config = config, environment_config
         self._task = task
         earlier = initial_controller.spec.source_tasks if initial_controller else ()
-        self._source_tasks = tuple(dict.fromkeys((*earlier, task.name)))
+        own = (task.name,) if source_tasks is None else source_tasks
+        self._source_tasks = tuple(dict.fromkeys((*earlier, *own)))
         self._spec = environment_config.observation_spec(loss_cap)
         minimum, maximum = self._spec.bounds()
         observation_spec = tensor_spec.BoundedTensorSpec(

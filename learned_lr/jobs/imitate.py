@@ -8,7 +8,7 @@ from learned_lr.control.observations import ObservationSpec
 from learned_lr.execution import configured, seeds
 from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
-from learned_lr.jobs import regrets
+from learned_lr.jobs import family_runs, regrets
 from learned_lr.jobs.imitation_rounds import SUMMARY, Rounds
 
 
@@ -53,28 +53,16 @@ def imitate(
         if value is not None and value < 1:
             raise ValueError(f"Expected imitate.{name} >= 1, found {value!r}.")
     family = configured.family()
-    training, selection = (
-        {member.name: member.task for member in family.tasks(split)}
-        for split in ("training", "selection")
-    )
+    training, selection = family_runs.training_and_selection(family)
     environment_config = gin.get_configurable(environment.EnvironmentConfig)()
     config = gin.get_configurable(imitation.ImitationConfig)()
     tuned = configured.base_schedule()
     workers_config = configured.workers()
-    if environment_config.transform != "relative":
-        raise ValueError(
-            "Expected environment.transform = 'relative', the one without units of a task, "
-            f"found {environment_config.transform!r}."
-        )
+    family_runs.check_transform(environment_config.transform)
     if not environment_config.act_before_first_interval:
         raise ValueError(
             "Expected environment.act_before_first_interval = True, found False: a teacher "
             "is asked before every interval."
-        )
-    if not training or not selection:
-        raise ValueError(
-            "Expected a family with training and with selection tasks, found "
-            f"{len(training)} and {len(selection)}."
         )
     num_drawn = min(num_tasks_per_round or len(training), len(training))
     seeds.training_seed(seed, num_rounds * num_drawn * num_episodes_per_task - 1)
@@ -108,13 +96,11 @@ def imitate(
 
 
 def _spec(environment_config, config, tasks):
-    """The controller's spec; its budget is that of the task in the middle, by length."""
-    by_length = sorted(tasks.values(), key=lambda task: task.num_trainee_steps)
-    typical = by_length[len(by_length) // 2]
+    """The controller's spec."""
     return environment_config.controller_spec(
         # No relative feature is in units of a task: the cap of the losses has no part in it.
         ObservationSpec.max_loss,
-        typical,
+        family_runs.typical(tasks.values()),
         network="mlp",
         num_units=config.num_networks * config.num_units,
         activation="tanh",

@@ -14,13 +14,12 @@ from learned_lr.execution import cache, seeds
 from learned_lr.execution.csv_tables import CsvTable
 from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
-from learned_lr.jobs import controller_folders, regrets
-from learned_lr.report.tables import markdown_table
-from learned_lr.trainees import adaptive_schedules, episode_groups, families
+from learned_lr.jobs import controller_folders, family_runs, regrets
+from learned_lr.trainees import families
 from learned_lr.trainees.episode import SUMMARY_COLUMNS
 
 EPISODE_COLUMNS = ("round", "task", "rate_multiplier", *SUMMARY_COLUMNS, "regret")
-EVALUATION_COLUMNS = ("round", "task", *SUMMARY_COLUMNS, "regret")
+EVALUATION_COLUMNS = ("round", *family_runs.COLUMNS)
 ROUND_COLUMNS = (
     "round",
     "num_episodes",
@@ -77,7 +76,7 @@ class Rounds:
         self._episodes: list[dict] = []
         self._evaluations: list[dict] = []
         self._rounds: list[dict] = []
-        self._num_steps, self._cpu_sec = 0, 0.0
+        self._ledger = family_runs.Ledger(references)
 
     def run_all(
         self, workers: Workers, spec, num_rounds, num_tasks, num_evaluation_episodes
@@ -92,6 +91,13 @@ class Rounds:
           num_evaluation_episodes: int > 0, greedy runs of each selection task and round.
         """
         num_tasks = min(num_tasks or len(self._training), len(self._training))
+        selection = family_runs.SelectionTasks(
+            self._run,
+            self._selection,
+            self._ledger,
+            self._seed,
+            num_evaluation_episodes,
+        )
         total = num_rounds * (num_tasks + len(self._selection))
         controller = imitation.untrained(spec, self._config.action_deviation)
         with tqdm.tqdm(total=total, desc="imitate", unit="task", mininterval=1) as bar:
@@ -102,9 +108,10 @@ class Rounds:
                     spec, self._config, self._labelled, self._seed
                 )
                 self._run.save_controller(f"controllers/round_{number:02d}", controller)
-                found = self._evaluate(
-                    workers, number, controller, num_evaluation_episodes, bar
+                rows, found = selection.evaluate(
+                    workers, controller, f"greedy_{number:02d}", bar.update
                 )
+                self._evaluations += [{"round": number, **row} for row in rows]
                 self._end_round(number, fit, found)
                 bar.set_postfix_str(f"mean regret {np.mean(found):.3f}")
 
@@ -151,41 +158,12 @@ class Rounds:
             self._labelled.setdefault(name, []).append(items)
             multipliers = items.rate_multipliers.tolist()
             for multiplier, episode in zip(multipliers, items.group.episodes):
-                row = {"round": number, "task": name, "rate_multiplier": multiplier}
-                self._episodes.append({**row, **self._figures(name, episode)})
+                row = {"round": number, "rate_multiplier": multiplier}
+                self._episodes.append({**row, **self._ledger.enter(name, episode)})
 
     def _training_seeds(self, first):
         indices = range(first, first + self._num_episodes)
         return [seeds.training_seed(self._seed, index) for index in indices]
-
-    def _evaluate(self, workers, number, controller, num_episodes, bar):
-        names = sorted(self._selection)
-        schedule = adaptive_schedules.Learned(controller)
-        evaluation_seeds = [
-            seeds.selection_seed(self._seed, index) for index in range(num_episodes)
-        ]
-        groups = cache.map_episodes(
-            self._run,
-            workers,
-            episode_groups.run_episodes,
-            [(self._selection[n], schedule, evaluation_seeds, False) for n in names],
-            [f"greedy_{number:02d}_{name}" for name in names],
-            episode_groups.EpisodeGroup,
-            lambda index, group: bar.update(),
-            names,
-        )
-        means = []
-        for name, group in zip(names, groups):
-            rows = [self._figures(name, episode) for episode in group.episodes]
-            means.append(float(np.mean([row["regret"] for row in rows])))
-            self._evaluations += [{"round": number, "task": name, **r} for r in rows]
-        return means
-
-    def _figures(self, name, episode):
-        self._num_steps += int(episode.column("trainee_step")[-1])
-        self._cpu_sec += episode.cpu_sec
-        regret = self._references.regret(name, episode.best_validation_loss)
-        return {**episode.summary(), "regret": regret}
 
     def _end_round(self, number, fit, found):
         items = [items for groups in self._labelled.values() for items in groups]
@@ -221,24 +199,13 @@ class Rounds:
 
     def costs(self) -> dict[str, float]:
         """Returns the number of runs and of trainee steps, and their processor seconds."""
-        num_runs = len(self._episodes) + len(self._evaluations)
-        return {
-            "num_runs": num_runs,
-            "num_trainee_steps": self._num_steps,
-            "cpu_sec": self._cpu_sec,
-        }
+        return self._ledger.costs()
 
     def summary(self) -> str:
         """Returns the regrets on the selection tasks, a round a row, beside the calibrated cosine's."""
-        names = sorted(self._selection)
-        peak = self._references.calibrated_peak(self._training, names)
-        cosine = regrets.figures(self._references.regrets_at(peak, names))
-        rows = [["controller", "mean regret", "median", "worst"]]
-        rows += [
-            [f"round {row['round']}", *(f"{row[name]:.3f}" for name in cosine)]
-            for row in self._rounds
-        ]
-        rows.append(
-            [f"cosine {peak:g}", *(f"{value:.3f}" for value in cosine.values())]
+        return family_runs.summary(
+            {f"round {row['round']}": row for row in self._rounds},
+            self._references,
+            list(self._training),
+            sorted(self._selection),
         )
-        return markdown_table(rows)

@@ -89,6 +89,10 @@ class References:
         """Returns the peak of a task's tuned base schedule."""
         return float(self._by_task[name]["peak"])
 
+    def spread(self, name: str) -> float:
+        """Returns how far apart a task's losses lie from peak to peak, see the job `references`."""
+        return float(self._by_task[name]["spread"])
+
     def regret(self, name: str, loss: float) -> float:
         """Returns log(loss + 0.02) minus that of the task's tuned base schedule."""
         return log_loss(loss) - log_loss(self._by_task[name]["best_loss"])

@@ -32,7 +32,9 @@ _JOBS = {
     "baseline": "learned_lr.jobs.baseline",
     "evaluate": "learned_lr.jobs.evaluate",
     "imitate": "learned_lr.jobs.imitate",
+    "meta_train": "learned_lr.jobs.meta_train",
 }
+_FAMILY_JOBS = ("imitate", "meta_train")
 
 
 @gin.configurable("sweep")
@@ -53,7 +55,7 @@ def sweep(
 
     Args:
       run: the run directory.
-      job: 'train', 'baseline', 'evaluate' or 'imitate'.
+      job: 'train', 'baseline', 'evaluate', 'imitate' or 'meta_train'.
       gin_files: the job's gin files.
       product: values by the name of a binding; every combination is a point.
       points: or the bindings of each point by name.
@@ -162,7 +164,7 @@ def _check(job, gin_files, shared_config, points) -> str:
             gin_config.parse_gin(
                 list(gin_files), [shared_config, *point.gin_bindings()]
             )
-            configured.family() if job == "imitate" else configured.task()
+            configured.family() if job in _FAMILY_JOBS else configured.task()
         except (UsageError, ValueError) as error:
             message = gin_config.message(error)
             raise UsageError(f"Point {point.slug}: {message}") from error

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 import gin
 from learned_lr.agents import environment, ppo
-from learned_lr.control.controller import Controller
 from learned_lr.execution import configured, seeds
 from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
 from learned_lr.jobs import comparison, controller_folders
 from learned_lr.jobs.training_run import TrainingRun
 from learned_lr.trainees import spend
-
-_INITIAL = "initial_controller"
 
 
 @gin.configurable("train")
@@ -71,7 +66,13 @@ def train(
     evaluation_seeds = [seeds.development_seed(index) for index in range(num_seeds)]
     initial = None
     if initial_controller is not None:
-        initial = _initial_controller(run, initial_controller, task)
+        initial = controller_folders.load_initial(
+            run,
+            initial_controller,
+            task.num_decisions,
+            "train.initial_controller",
+            "task.trainee_steps_per_action",
+        )
         environment_config = environment.EnvironmentConfig.of_controller(
             initial.spec, environment_config.reward
         )
@@ -80,8 +81,7 @@ def train(
     if run.is_finished:
         return run.finished_message(comparison.SUMMARY)
     if initial is not None:
-        run.save_controller(_INITIAL, initial)
-        run.add_input(_INITIAL)
+        controller_folders.keep_initial(run, initial)
     with Workers(workers_config) as workers:
         job = TrainingRun(
             run,
@@ -116,17 +116,3 @@ def train(
         cpu_sec=job.cpu_sec(),
     )
     return table
-
-
-def _initial_controller(run, path, task) -> Controller:
-    """The copy that a run which is resumed began with, or else what `path` names."""
-    if run.read(os.path.join(_INITIAL, "spec.json")) is not None:  # Its last file.
-        return Controller.load(run.file(_INITIAL))
-    controller = controller_folders.load(run.root_dir, path)
-    spec = controller.spec
-    if spec.base_schedule is not None and task.num_decisions != spec.num_decisions:
-        raise ValueError(
-            f"Expected a task with the {spec.num_decisions} decisions that train.initial_controller "
-            f"takes in a run, found {task.num_decisions}: set task.trainee_steps_per_action."
-        )
-    return controller

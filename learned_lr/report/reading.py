@@ -30,6 +30,7 @@ TABLES = {
 OTHER_TABLES = {
     "references": "references.csv",
     "imitate": "imitation.csv",
+    "meta_train": "meta_training.csv",
     "judge": "judge.csv",
 }
 # Columns of every table with a row a run.
