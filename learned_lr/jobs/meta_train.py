@@ -44,8 +44,7 @@ def meta_train(
       evaluation_interval: iterations between evaluations; what is started from has one, and the last.
       num_evaluation_episodes: greedy runs of each selection task in an evaluation, on seeds of their own.
       seed: of the controller's initial weights and of all episodes, in [0, 10000).
-      initial_controller: as of `train`: what training starts from; None for random weights, whose actions are nearly
-        none, so that the first episodes are those of the base schedule.
+      initial_controller: as of `train`: what training starts from; None for random weights.
 
     Returns:
       The regrets as a Markdown table.
