@@ -99,9 +99,6 @@ class SelectionTasks:
         self._tasks = {name: tasks[name] for name in sorted(tasks)}
         self._seeds = [seeds.selection_seed(seed, i) for i in range(num_episodes)]
 
-    def __len__(self) -> int:
-        return len(self._tasks)
-
     def evaluate(
         self,
         workers: Workers,

@@ -10,7 +10,7 @@ def is_running(pid):
     """Returns whether a process is there, and no zombie."""
     try:
         state = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # It may end while it is read.
         return False
     return state.rpartition(")")[2].split()[0] != "Z"
 

@@ -29,7 +29,10 @@ def clear_gin():
         ("environment.act_before_first_interval = 'no'", "to be of the type bool"),
         ("ppo.num_unit = 3", "Did you mean 'num_units'?"),
         ("base_schedule.warmup = 0.1", "Did you mean 'warmup_fraction'?"),
-        ("num_iterations = 7", r"such as train.num_iterations, found 'num_iterations'"),
+        (
+            "num_iterations = 7",
+            r"such as .*\btrain.num_iterations.*, found 'num_iterations'",
+        ),
         ("nosuchname = 7", "such as task.name, found 'nosuchname' alone"),
         ("import nosuchmodule", "modules that are there, found: No module named"),
     ],
