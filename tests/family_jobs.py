@@ -23,3 +23,13 @@ def path_of(root_dir, job):
 def read_rows(path, name):
     """The rows of a table."""
     return list(csv.DictReader((path / name).read_text().splitlines()))
+
+
+def results_of(path, *names):
+    """What a training leaves: files by their names, all controllers, and its results but for the time they took."""
+    found = {name: (path / name).read_bytes() for name in names}
+    for file in sorted(path.glob("controller*/**/*.*")):
+        found[str(file.relative_to(path))] = file.read_bytes()
+    results = json.loads((path / "run.json").read_text())["results"]
+    results.pop("cpu_sec")
+    return {**found, "results": results}

@@ -67,12 +67,7 @@ def _path(root_dir):
 
 
 def _results(path):
-    found = {name: (path / name).read_bytes() for name in (*TABLES, "meta_training.md")}
-    for file in sorted(path.glob("controller*/**/*.*")):
-        found[str(file.relative_to(path))] = file.read_bytes()
-    results = json.loads((path / "run.json").read_text())["results"]
-    results.pop("cpu_sec")
-    return {**found, "results": results}
+    return family_jobs.results_of(path, *TABLES, "meta_training.md")
 
 
 @pytest.fixture(scope="module")
