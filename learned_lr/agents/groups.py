@@ -30,6 +30,9 @@ def against_their_mean(
     All episodes share a task, a seed and a hidden multiplier, so that what is left of the rewards is what the actions
     made of them (arXiv:2402.03300 has the same baseline for episodes with one reward each).
 
+    The mean holds each episode's own mirror image: of a policy gradient, what speaks of the deviation and of answers to
+    earlier noise is scaled by 1 - 1 / (number of pairs) against the rest, which is whole.
+
     Args:
       group: the episodes.
       spread: float, how far apart the logarithms of losses lie on the task from rate to rate.

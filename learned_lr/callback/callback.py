@@ -90,7 +90,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
             its class's default, and else the controller's own.
           min_learning_rate: float, a lower bound of what decisions scale; None for a thirtieth of
             the compiled rate where the run starts from that, and else the controller's own.
-          max_learning_rate: float, an upper bound; None likewise, thirty times the compiled rate.
+          max_learning_rate: float, an upper bound; None likewise: thirty times, but at most 0.03 (SGD 0.3) or three times.
           final_layer: name of the dense layer whose kernel the controller looks at; None for
             the last one as wide as the output.
           loss: function of (targets, predictions), for models whose loss isn't compiled in.

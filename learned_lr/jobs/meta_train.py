@@ -40,7 +40,8 @@ def meta_train(
       num_iterations: PPO updates.
       num_tasks_per_iteration: training tasks that an update learns from; all have their turn before one has its
         second.
-      num_pairs_per_task: antithetic pairs of episodes of each of these.
+      num_pairs_per_task: antithetic pairs of episodes of each of these. With one pair, answers to what a run shows are
+        not learned: `groups.against_their_mean`.
       evaluation_interval: iterations between evaluations; what is started from has one, and the last.
       num_evaluation_episodes: greedy runs of each selection task in an evaluation, on seeds of their own.
       seed: of the controller's initial weights and of all episodes, in [0, 10000).

@@ -27,8 +27,8 @@ _NOTE = (
     "0.05 in the two-sample t-test. 'paper' is as printed there (arXiv:1909.09712)."
 )
 _POOL_NOTE = (
-    " Of several controllers in one row there is no such test, and the deviation is that of one of "
-    "them over seeds."
+    " Of several controllers in one row there is no such test; the deviation is that of one of them "
+    "over seeds, and in brackets stands that of their means."
 )
 # What the paper's networks are here.
 _NETWORKS = {"lenet_wide": "cnn"}
@@ -137,6 +137,7 @@ def _our_row(evaluation: Evaluation, learned: str) -> dict[str, Any]:
         row[f"baseline_{metric}_std"] = statistic.get("reference_standard_deviation")
         row[f"learned_{metric}"] = statistic.get("mean")
         row[f"learned_{metric}_std"] = statistic.get("standard_deviation")
+        row[f"learned_{metric}_between"] = statistic.get("deviation_between")
         row[f"{metric}_star"] = statistic.get("star", "")
     return row
 
@@ -163,11 +164,11 @@ def _cells(row):
     cells.append(str(row["num_runs"]))
     for metric in METRICS:
         for who in ("baseline", "learned"):
-            found = (row[f"{who}_{metric}{s}"] for s in ("", "_std"))
+            found = (row.get(f"{who}_{metric}{s}") for s in ("", "_std", "_between"))
             # The paper's are text.
-            mean, deviation = (None if v is None else float(v) for v in found)
+            known = (None if v is None else float(v) for v in found)
             star = row[f"{metric}_star"] if who == "learned" else ""
-            cells.append(with_deviation(mean, deviation) + star)
+            cells.append(with_deviation(*known) + star)
     return cells
 
 

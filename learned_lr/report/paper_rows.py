@@ -45,7 +45,8 @@ _NOTE = (
     "comparisons of its evaluation; 'paper' is as printed there (arXiv:1909.09712). Runs and "
     "samples: what was spent on this very task to find the contender, in gradient samples: "
     "trainee steps x batch size + validation images / 3. Of several controllers in one row: '3 x' "
-    "the spend of each; the deviation is that of one of them over seeds. The default had cost "
+    "the spend of each; the deviation is that of one of them over seeds, and in brackets stands "
+    "that of their means. The default had cost "
     f"{DEFAULT_SAMPLES / 1e6:.0f} million before, on other tasks, once for all."
 )
 
@@ -121,6 +122,7 @@ def _our_row(key, contender, found, grid_samples) -> dict[str, Any]:
         sample = evaluation.of(name)[metric]
         row[metric] = sample.mean()
         row[f"{metric}_std"] = known.get("standard_deviation", sample.std(ddof=1))
+        row[f"{metric}_between"] = known.get("deviation_between")
         if name not in winners and evaluation.reference in winners:
             for column in ("difference", "difference_low", "difference_high"):
                 row[f"{metric}_{column}"] = known.get(column)
@@ -171,7 +173,10 @@ def _cells(row) -> list[str]:
     cells = [row["dataset"], row["network"], row["contender"]]
     if "num_runs" not in row:
         return [*cells, UNKNOWN, "not run", *[UNKNOWN] * (len(_HEADER) - 5)]
-    loss, accuracy = (with_deviation(row[m], row[f"{m}_std"]) for m in METRICS)
+    loss, accuracy = (
+        with_deviation(row[m], row[f"{m}_std"], row.get(f"{m}_between"))
+        for m in METRICS
+    )
     samples, num_controllers = row["gradient_samples"], row.get("num_controllers", 1)
     each = f"{num_controllers} x " if num_controllers > 1 else ""
     cells += [

@@ -18,11 +18,24 @@ def number(value: float | None, form: str) -> str:
     return format(value, form) if is_known(value) else UNKNOWN
 
 
-def with_deviation(mean: float | None, deviation: float | None) -> str:
-    """Returns a mean with its standard deviation, of which there is none of a single run; `UNKNOWN` without a mean."""
+def with_deviation(
+    mean: float | None, deviation: float | None, between: float | None = None
+) -> str:
+    """Returns a mean with what is known of how it varies.
+
+    Args:
+      mean: `UNKNOWN` is returned without it.
+      deviation: the standard deviation over runs; a single run has none.
+      between: of several controllers, the standard deviation of their means.
+    """
     text = number(mean, ".4f")
-    is_whole = is_known(mean) and is_known(deviation)
-    return f"{text} ± {deviation:.4f}" if is_whole else text
+    if not is_known(mean):
+        return text
+    if is_known(deviation):
+        text += f" ± {deviation:.4f}"
+    if is_known(between):
+        text += f" ({between:.4f})"
+    return text
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:

@@ -6,6 +6,8 @@ import csv
 import json
 import math
 
+import numpy as np
+import pandas as pd
 import pytest
 from hand_made_contenders import (
     EVALUATE,
@@ -47,32 +49,48 @@ def test_tables_1_and_2_say_what_the_baseline_is(tmp_path):
     ]
 
 
-def test_table_1_says_that_pooled_controllers_have_no_star(tmp_path):
-    make_evaluation(tmp_path)
+def test_table_1_says_of_pooled_controllers_how_far_they_are_apart(tmp_path):
+    label = "tuned/controller.label = "
+    assert f"{label}'tuned'" in EVALUATE
+    make_evaluation(tmp_path, EVALUATE.replace(f"{label}'tuned'", f"{label}'pooled'"))
     path = tmp_path / "evaluate" / TASK / "run"
     schedules = json.loads((path / "schedules.json").read_text())
     for name in ("tuned", "recipe"):
         schedules[name]["pool"] = "pooled"
     (path / "schedules.json").write_text(json.dumps(schedules))
-    ours, note = _table(tmp_path, 1)
-    assert [cells[2] for cells in ours] == ["pooled"] and ours[0][4] == "6"
-    assert note.endswith(
-        "no such test, and the deviation is that of one of them over seeds."
+    statistics = pd.read_csv(path / "statistics.csv")
+    statistics["schedule"] = statistics["schedule"].replace("tuned", "pooled")
+    is_pooled = (statistics["schedule"] == "pooled") & (
+        statistics["metric"] == "test_loss"
     )
+    statistics["deviation_between"] = np.where(is_pooled, 0.125, np.nan)
+    statistics.to_csv(path / "statistics.csv", index=False)
+    (row,), note = _table(tmp_path, 1)
+    assert row[2] == "pooled" and row[4] == "6"
+    assert row[6] == "0.3333 ± 0.0722 (0.1250)" and "(" not in row[8]
+    assert note.endswith(
+        "no such test; the deviation is that of one of them over seeds, and in brackets stands "
+        "that of their means."
+    )
+    _, shown = contenders_rows(tmp_path)
+    cells = shown["fashion_mnist", "lenet5", "a controller"]
+    assert cells[0] == "pooled" and cells[2].endswith(" ± 0.0722 (0.1250)")
 
 
 @pytest.mark.parametrize(
-    ("mean", "deviation", "text"),
+    ("mean", "deviation", "between", "text"),
     [
-        (0.25, 0.125, "0.2500 ± 0.1250"),
-        (0.25, math.nan, "0.2500"),
-        (0.25, None, "0.2500"),
-        (math.nan, math.nan, "–"),
-        (None, None, "–"),
+        (0.25, 0.125, None, "0.2500 ± 0.1250"),
+        (0.25, 0.125, math.nan, "0.2500 ± 0.1250"),
+        (0.25, 0.125, 0.0625, "0.2500 ± 0.1250 (0.0625)"),
+        (0.25, math.nan, None, "0.2500"),
+        (0.25, None, None, "0.2500"),
+        (math.nan, math.nan, math.nan, "–"),
+        (None, None, None, "–"),
     ],
 )
-def test_a_mean_with_its_deviation(mean, deviation, text):
-    assert with_deviation(mean, deviation) == text
+def test_a_mean_with_its_deviations(mean, deviation, between, text):
+    assert with_deviation(mean, deviation, between) == text
 
 
 def test_one_seed_has_no_deviation_and_a_task_may_have_no_accuracy(tmp_path):
