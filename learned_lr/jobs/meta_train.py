@@ -11,6 +11,9 @@ from learned_lr.execution.workers import Workers
 from learned_lr.jobs import controller_folders, family_runs, regrets
 from learned_lr.jobs.family_training import SUMMARY, FamilyTraining
 
+# What is added up is the logarithm of a loss, in whose spreads over a task's rates groups are compared.
+_REWARDS = ("log_validation_loss_decrease", "log_best_validation_loss_decrease")
+
 
 @gin.configurable("meta_train")
 def meta_train(
@@ -80,6 +83,11 @@ def meta_train(
         )
         ppo_config = ppo_config.of_network(initial.spec)
     family_runs.check_transform(environment_config.transform)
+    if environment_config.reward not in _REWARDS:
+        raise ValueError(
+            f"Expected environment.reward, which is counted in spreads of logarithms, to be one of {list(_REWARDS)}, "
+            f"found {environment_config.reward!r}."
+        )
     run.begin(gin.operative_config_str(), {"run": seed})
     if run.is_finished:
         return run.finished_message(SUMMARY)

@@ -207,6 +207,10 @@ def test_from_a_controller_on(finished, launch_job, tmp_path):
         (["meta_train.num_iterations = 0"], "meta_train.num_iterations >= 1, found 0"),
         (["meta_train.num_pairs_per_task = 0"], "num_pairs_per_task >= 1, found 0"),
         (["environment.transform = 'log'"], "'relative', the one without units"),
+        (
+            ["environment.reward = 'validation_loss'"],
+            "'log_best_validation_loss_decrease'], found 'validation_loss'",
+        ),
         (["family.selection = ()"], "with selection tasks, found 3 and 0"),
         (["meta_train.references = 'nowhere'"], "python -m learned_lr.references"),
         (["meta_train.seed = 10000"], "a run seed in [0, 10000), found 10000"),
