@@ -20,25 +20,27 @@ def antithetic_noise(seed: int, num_pairs: int, num_decisions: int) -> np.ndarra
     return np.concatenate([half, -half])
 
 
-def against_their_mean(
+def against_other_pairs(
     group: Sequence[CollectedEpisode], spread: float
 ) -> list[CollectedEpisode]:
     """Returns a group's episodes with rewards that are comparable between tasks.
 
-    (reward - mean over the group at the same decision) / max(spread, 0.05)
+    (reward - mean over the group's other pairs at the same decision) / max(spread, 0.05)
 
     All episodes share a task, a seed and a hidden multiplier, so that what is left of the rewards is what the actions
-    made of them (arXiv:2402.03300 has the same baseline for episodes with one reward each).
-
-    The mean holds each episode's own mirror image: of a policy gradient, what speaks of the deviation and of answers to
-    earlier noise is scaled by 1 - 1 / (number of pairs) against the rest, which is whole.
+    made of them (arXiv:2402.03300 has such a baseline for episodes with one reward each). An episode's own mirror image
+    has no part in its baseline: it depends on the same noise, and with it what the policy gradient says of the
+    deviation and of answers to earlier noise would weigh 1 - 1 / (number of pairs) of the rest.
 
     Args:
-      group: the episodes.
+      group: the episodes, at least two pairs, ordered as `antithetic_noise` is.
       spread: float, how far apart the logarithms of losses lie on the task from rate to rate.
     """
     rewards = np.stack([episode.rewards for episode in group])
-    rewards = (rewards - rewards.mean(axis=0)) / max(spread, _LEAST_SPREAD)
+    num_pairs = len(group) // 2
+    pairs = rewards.reshape(2, num_pairs, -1).mean(axis=0)
+    others = (pairs.sum(axis=0) - pairs) / (num_pairs - 1)
+    rewards = (rewards - np.concatenate([others, others])) / max(spread, _LEAST_SPREAD)
     return [
         dataclasses.replace(episode, rewards=own.astype(np.float32))
         for episode, own in zip(group, rewards)

@@ -31,7 +31,9 @@ from learned_lr.control.controller_spec import ControllerSpec
 
 ACTIVATIONS = ("tanh", "relu")
 REWARD_NORMALIZATIONS = ("centered", "scaled")
-_SCALES = ("actor_learning_rate", "critic_learning_rate", "initial_action_deviation")
+_RATES = ("actor_learning_rate", "critic_learning_rate")
+_INITIAL = ("initial_action_deviation", "init_means_output_factor")
+_POSITIVE = ("num_units", "num_epochs", "importance_ratio_clipping", *_RATES, *_INITIAL)
 
 
 @gin.register("ppo")
@@ -50,6 +52,8 @@ class PPOConfig:
       lambda_value: lambda of generalised advantage estimation.
       num_epochs: gradient steps an update takes over all its episodes.
       initial_action_deviation: standard deviation of the first policy, in action units.
+      init_means_output_factor: TF-Agents' scale of the kernel that gives the first policy's means;
+        near 0 they are 0, and the base schedule is followed.
       entropy_regularization: weight of the entropy bonus.
       reward_normalization: 'centered', rewards minus their running mean over their running
         deviation; 'scaled', TF-Agents' own, which only scales. All episodes have the same
@@ -66,6 +70,7 @@ class PPOConfig:
     lambda_value: float = 0.95
     num_epochs: int = 25
     initial_action_deviation: float = 0.35
+    init_means_output_factor: float = 0.1
     entropy_regularization: float = 0.0
     reward_normalization: str = "centered"
 
@@ -85,7 +90,7 @@ class PPOConfig:
                 raise ValueError(
                     f"Expected ppo.{name} in [0, 1], found {getattr(self, name)!r}."
                 )
-        for name in ("num_units", "num_epochs", "importance_ratio_clipping", *_SCALES):
+        for name in _POSITIVE:
             if not getattr(self, name) > 0:
                 raise ValueError(
                     f"Expected ppo.{name} > 0, found {getattr(self, name)!r}."
@@ -270,7 +275,9 @@ def _actor_network(config, observation_spec, action_spec):
         # softplus(bias) is the deviation; it doesn't depend on the observation.
         bias = np.log(np.expm1(config.initial_action_deviation))
         return normal_projection_network.NormalProjectionNetwork(
-            spec, std_bias_initializer_value=bias
+            spec,
+            init_means_output_factor=config.init_means_output_factor,
+            std_bias_initializer_value=bias,
         )
 
     if config.actor == "lstm":

@@ -40,16 +40,20 @@ def training_and_selection(
     return training, selection
 
 
-def check_transform(transform: str) -> None:
+def check_transform(transform: str, owner: str = "environment") -> None:
     """Refuses observations in units of a task.
+
+    Args:
+      transform: the observations'.
+      owner: the parameter that it is of.
 
     Raises:
       ValueError: on any transform but 'relative'.
     """
     if transform != "relative":
         raise ValueError(
-            "Expected environment.transform = 'relative', the one without units of a task, "
-            f"found {transform!r}."
+            f"Expected the transform of {owner} to be 'relative', the one without units of a task, found "
+            f"{transform!r}."
         )
 
 

@@ -111,7 +111,7 @@ class FamilyTraining:
         size, compared = 2 * num_pairs, []
         for index, name in enumerate(drawn):
             group = collected[index * size : (index + 1) * size]
-            compared += groups.against_their_mean(group, self._references.spread(name))
+            compared += groups.against_other_pairs(group, self._references.spread(name))
         losses = self._trainer.update(compared)
         returns = [row["return"] for row in self._episodes[-len(collected) :]]
         self._iterations.append(

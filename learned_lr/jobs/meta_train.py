@@ -30,8 +30,8 @@ def meta_train(
     """PPO updates, each from groups of episodes on some of the tasks; keeps the controller of least regret.
 
     The episodes of a group share a task, a seed and a hidden multiplier; the noise on their actions comes in
-    antithetic pairs. Rewards count against the group's mean, in units of the task's own spread, so that all tasks weigh
-    alike; nobody tells the controller what a good rate is.
+    antithetic pairs. Rewards count against the mean of the group's other pairs, in units of the task's own spread, so
+    that all tasks weigh alike; nobody tells the controller what a good rate is.
 
     Leaves `meta_training.csv` (a row an evaluation), `updates.csv`, `episodes.csv`, `evaluations.csv`,
     `controllers/iteration_NNNN`, `controller/`, `meta_training.md`, and a copy of the references.
@@ -43,8 +43,7 @@ def meta_train(
       num_iterations: PPO updates.
       num_tasks_per_iteration: training tasks that an update learns from; all have their turn before one has its
         second.
-      num_pairs_per_task: antithetic pairs of episodes of each of these. With one pair, answers to what a run shows are
-        not learned: `groups.against_their_mean`.
+      num_pairs_per_task: antithetic pairs of episodes of each of these, at least 2.
       evaluation_interval: iterations between evaluations; what is started from has one, and the last.
       num_evaluation_episodes: greedy runs of each selection task in an evaluation, on seeds of their own.
       seed: of the controller's initial weights and of all episodes, in [0, 10000).
@@ -53,15 +52,15 @@ def meta_train(
     Returns:
       The regrets as a Markdown table.
     """
-    for name, value in (
-        ("num_iterations", num_iterations),
-        ("num_tasks_per_iteration", num_tasks_per_iteration),
-        ("num_pairs_per_task", num_pairs_per_task),
-        ("evaluation_interval", evaluation_interval),
-        ("num_evaluation_episodes", num_evaluation_episodes),
+    for name, value, least in (
+        ("num_iterations", num_iterations, 1),
+        ("num_tasks_per_iteration", num_tasks_per_iteration, 1),
+        ("num_pairs_per_task", num_pairs_per_task, 2),  # One is the other's baseline.
+        ("evaluation_interval", evaluation_interval, 1),
+        ("num_evaluation_episodes", num_evaluation_episodes, 1),
     ):
-        if value < 1:
-            raise ValueError(f"Expected meta_train.{name} >= 1, found {value!r}.")
+        if value < least:
+            raise ValueError(f"Expected meta_train.{name} >= {least}, found {value!r}.")
     family = configured.family()
     training, selection = family_runs.training_and_selection(family)
     environment_config = gin.get_configurable(environment.EnvironmentConfig)()
@@ -69,20 +68,21 @@ def meta_train(
     configured.base_schedule()  # The references', which are checked against it.
     workers_config = configured.workers()
     seeds.training_seed(seed, num_iterations * num_tasks_per_iteration - 1)
-    initial = None
+    initial, owner = None, "environment"
     if initial_controller is not None:
+        owner = "meta_train.initial_controller"
         initial = controller_folders.load_initial(
             run,
             initial_controller,
             family.num_decisions,
-            "meta_train.initial_controller",
+            owner,
             "family.num_decisions",
         )
         environment_config = environment.EnvironmentConfig.of_controller(
             initial.spec, environment_config.reward
         )
         ppo_config = ppo_config.of_network(initial.spec)
-    family_runs.check_transform(environment_config.transform)
+    family_runs.check_transform(environment_config.transform, owner)
     if environment_config.reward not in _REWARDS:
         raise ValueError(
             f"Expected environment.reward, which is counted in spreads of logarithms, to be one of {list(_REWARDS)}, "

@@ -29,7 +29,7 @@ family.num_decisions = 5
 meta_train.references = 'references/toys/toy'
 meta_train.num_iterations = 4
 meta_train.num_tasks_per_iteration = 2
-meta_train.num_pairs_per_task = 1
+meta_train.num_pairs_per_task = 2
 meta_train.evaluation_interval = 3
 meta_train.num_evaluation_episodes = 2
 environment.transform = 'relative'
@@ -80,24 +80,24 @@ def finished(tmp_path_factory, launch_job):
 
 def test_a_group_shares_task_seed_and_multiplier(finished):
     rows = family_jobs.read_rows(finished, "episodes.csv")
-    assert [row["iteration"] for row in rows] == [n for n in "1234" for _ in range(4)]
-    # Two tasks an iteration, a seed each, an antithetic pair each.
-    assert [row["seed"] for row in rows] == [str(n) for n in range(8) for _ in "ab"]
-    for first, second in zip(rows[::2], rows[1::2]):
-        assert first["task"] == second["task"]
-        multiplier = families.draw_multiplier(4.0, int(first["seed"]))
-        assert float(first["rate_multiplier"]) == multiplier
-        assert first["rate_multiplier"] == second["rate_multiplier"]
-        assert first["return"] != second["return"]
+    assert [row["iteration"] for row in rows] == [n for n in "1234" for _ in range(8)]
+    # Two tasks an iteration, a seed each, two antithetic pairs each.
+    assert [row["seed"] for row in rows] == [str(n) for n in range(8) for _ in "abcd"]
+    for index in range(0, len(rows), 4):
+        group = rows[index : index + 4]
+        assert len({row["task"] for row in group}) == 1
+        multiplier = families.draw_multiplier(4.0, int(group[0]["seed"]))
+        assert {float(row["rate_multiplier"]) for row in group} == {multiplier}
+        assert len({row["return"] for row in group}) == 4
     # All tasks have their turn before one has its second.
-    drawn = [row["task"] for row in rows[::2]]
+    drawn = [row["task"] for row in rows[::4]]
     assert sorted(drawn[:3]) == sorted(drawn[3:6]) == TRAINING
 
 
 def test_episodes_are_the_policys_with_antithetic_noise(finished):
     start = Controller.load(str(finished / "controllers/iteration_0000"))
-    noise = groups.antithetic_noise(0, 1, 5)
-    for number in range(2):
+    noise = groups.antithetic_noise(0, 2, 5)
+    for number in range(4):
         file = finished / f"episodes/training_0001_00{number}.npz"
         found = CollectedEpisode.from_bytes(file.read_bytes())
         means = [start.act(row)[0] for row in found.observations[:-1]]
@@ -105,7 +105,7 @@ def test_episodes_are_the_policys_with_antithetic_noise(finished):
         np.testing.assert_allclose(found.actions, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_an_update_learns_from_rewards_against_the_groups_mean(
+def test_an_update_learns_from_rewards_against_the_other_pairs(
     launch_job, tmp_path, monkeypatch
 ):
     learned_from, update = [], PPOTrainer.update
@@ -118,13 +118,15 @@ def test_an_update_learns_from_rewards_against_the_groups_mean(
     assert _run(launch_job, tmp_path, "meta_train.num_iterations = 1") == 0
     rows = family_jobs.read_rows(_path(tmp_path), "episodes.csv")
     expected = []
-    for index in (0, 2):
-        pair = []
-        for number in (index, index + 1):
+    for index in (0, 4):
+        group = []
+        for number in range(index, index + 4):
             file = _path(tmp_path) / f"episodes/training_0001_00{number}.npz"
-            pair.append(CollectedEpisode.from_bytes(file.read_bytes()).rewards)
+            group.append(CollectedEpisode.from_bytes(file.read_bytes()).rewards)
         spread = REFERENCES[rows[index]["task"]]["spread"]
-        expected += [(own - np.mean(pair, axis=0)) / spread for own in pair]
+        for number, (other, mirror) in enumerate([(1, 3), (0, 2), (1, 3), (0, 2)]):
+            baseline = (group[other] + group[mirror]) / 2
+            expected.append((group[number] - baseline) / spread)
     (found,) = learned_from
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
     assert np.abs(found).max() > 0
@@ -133,7 +135,7 @@ def test_an_update_learns_from_rewards_against_the_groups_mean(
 def test_what_is_started_from_and_the_last_are_evaluated(finished):
     rows = family_jobs.read_rows(finished, "meta_training.csv")
     found = [(row["iteration"], row["num_episodes"]) for row in rows]
-    assert found == [("0", "0"), ("3", "12"), ("4", "16")]
+    assert found == [("0", "0"), ("3", "24"), ("4", "32")]
     assert len({row["mean_regret"] for row in rows}) == 3
     task = QuadraticTask(SELECTION[0], 20, 4, 4, 0.3)
     by_iteration = {}
@@ -165,7 +167,7 @@ def test_the_best_on_selection_tasks_is_exported(finished):
 def test_another_seed_is_another_training(finished, launch_job, tmp_path):
     assert _run(launch_job, tmp_path, "meta_train.seed = 1") == 0
     rows = family_jobs.read_rows(_path(tmp_path), "episodes.csv")
-    assert [int(row["seed"]) for row in rows[::2]] == [100_000 + n for n in range(8)]
+    assert [int(row["seed"]) for row in rows[::4]] == [100_000 + n for n in range(8)]
     name = "controllers/iteration_0000/weights.npz"
     assert _results(_path(tmp_path))[name] != _results(finished)[name]
 
@@ -205,8 +207,18 @@ def test_from_a_controller_on(finished, launch_job, tmp_path):
     ("bindings", "message"),
     [
         (["meta_train.num_iterations = 0"], "meta_train.num_iterations >= 1, found 0"),
-        (["meta_train.num_pairs_per_task = 0"], "num_pairs_per_task >= 1, found 0"),
-        (["environment.transform = 'log'"], "'relative', the one without units"),
+        (["meta_train.num_pairs_per_task = 1"], "num_pairs_per_task >= 2, found 1"),
+        (
+            ["environment.transform = 'log'"],
+            "of environment to be 'relative', the one without units",
+        ),
+        (
+            [
+                "meta_train.initial_controller = 'digits_cnn'",
+                "family.num_decisions = 100",
+            ],
+            "of meta_train.initial_controller to be 'relative'",
+        ),
         (
             ["environment.reward = 'validation_loss'"],
             "'log_best_validation_loss_decrease'], found 'validation_loss'",
