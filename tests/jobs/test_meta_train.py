@@ -213,10 +213,7 @@ def test_from_a_controller_on(finished, launch_job, tmp_path):
             "of environment to be 'relative', the one without units",
         ),
         (
-            [
-                "meta_train.initial_controller = 'digits_cnn'",
-                "family.num_decisions = 100",
-            ],
+            ["meta_train.initial_controller = 'digits_cnn'"],
             "of meta_train.initial_controller to be 'relative'",
         ),
         (
