@@ -39,13 +39,14 @@ def new_warnings(rows, example: str) -> list[str]:
 def table_of(rows, examples, counts=()) -> str:
     """Returns the Markdown table: mean (standard deviation) over seeds without and with the callback, and p.
 
+    "Better" and "worse" go by the p that is Holm-corrected for all rows of the table.
+
     Args:
       rows: of a CSV table, with the columns example, method, seed, warnings and any of FIGURES.
       examples: those to be shown, in order.
       counts: further columns: in how many runs with the callback they are above 0.
     """
-    lines = [["example", "on test data", "without", "with", "p", "with it", "warned"]]
-    lines[0] += counts
+    lines, p_values, verdicts = [], [], []
     for example in examples:
         seen = [len(new_warnings(rows, example))]
         for column in counts:
@@ -76,11 +77,16 @@ def table_of(rows, examples, counts=()) -> str:
                     (compared.mean, compared.standard_deviation),
                 )
             ]
-            p = compared.p_student
             is_better = (compared.difference > 0) == is_more_better
-            verdict = "better" if is_better else "worse"
-            # p is NaN where nothing spreads.
-            verdict = verdict if p < statistics.SIGNIFICANCE else "level"
-            p_cell = "" if math.isnan(p) else f"{p:.2g}"
-            lines.append([example, name, *cells, p_cell, verdict, *seen_cells])
-    return markdown_table(lines)
+            p_values.append(compared.p_student)
+            verdicts.append("better" if is_better else "worse")
+            lines.append([example, name, *cells, *seen_cells])
+    table = [["example", "on test data", "without", "with"]]
+    table[0] += ["p", "p (Holm)", "with it", "warned", *counts]
+    corrected = statistics.holm(p_values)
+    for line, p, p_holm, verdict in zip(lines, p_values, corrected, verdicts):
+        # p is NaN where nothing spreads.
+        verdict = verdict if p_holm < statistics.SIGNIFICANCE else "level"
+        p_cells = ["" if math.isnan(p) else f"{value:.2g}" for value in (p, p_holm)]
+        table.append([*line[:4], *p_cells, verdict, *line[4:]])
+    return markdown_table(table)

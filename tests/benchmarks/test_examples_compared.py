@@ -38,12 +38,26 @@ def test_table():
     cells = _cells(_rows((0.79, 0.8, 0.81), (0.89, 0.9, 0.91)))
     assert cells == [
         *("forecasting", "accuracy", "0.8000 (0.0100)", "0.9000 (0.0100)"),
-        *("0.00026", "better", "0 of 3"),
+        *("0.00026", "0.00026", "better", "0 of 3"),
     ]
-    assert _cells(_rows((0.89, 0.9, 0.91), (0.79, 0.8, 0.81)))[5] == "worse"
-    assert _cells(_rows((0.89, 0.9, 0.91), (0.79, 0.8, 0.81), "loss"))[5] == "better"
-    assert _cells(_rows((0.7, 0.8, 0.9), (0.75, 0.85, 0.9)))[5] == "level"
-    assert _cells(_rows((0.7, 0.7, 0.7), (0.7, 0.7, 0.7)))[5] == "level"
+    assert _cells(_rows((0.89, 0.9, 0.91), (0.79, 0.8, 0.81)))[6] == "worse"
+    assert _cells(_rows((0.89, 0.9, 0.91), (0.79, 0.8, 0.81), "loss"))[6] == "better"
+    assert _cells(_rows((0.7, 0.8, 0.9), (0.75, 0.85, 0.9)))[6] == "level"
+    assert _cells(_rows((0.7, 0.7, 0.7), (0.7, 0.7, 0.7)))[6] == "level"
+
+
+def test_verdicts_count_all_comparisons():
+    # t = 0.05 / (0.02 sqrt(2 / 3)) = 3.06, 4 degrees of freedom: p = 0.0376, and twice that beside a second figure.
+    rows = _rows((0.78, 0.8, 0.82), (0.83, 0.85, 0.87))
+    assert _cells(rows)[4:7] == ["0.038", "0.038", "better"]
+    for row, loss in zip(rows, (0.5, 0.6, 0.7, 0.5, 0.6, 0.71)):
+        row["loss"] = str(loss)
+    lines = comparisons.table_of(rows, ["forecasting"]).splitlines()[2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert [line[1:2] + line[5:7] for line in cells] == [
+        ["loss", "0.97", "level"],
+        ["accuracy", "0.075", "level"],
+    ]
 
 
 def test_what_is_not_finished_has_no_row():
@@ -56,7 +70,7 @@ def test_warnings_that_are_new_are_counted():
     rows = _rows((0.7,) * 3, (0.7,) * 3, warnings=("old\nnew", "old", ""))
     rows[1]["warnings"] = "old"
     assert comparisons.new_warnings(rows, "forecasting") == ["new"]
-    assert _cells(rows)[6] == "1 of 3"
+    assert _cells(rows)[7] == "1 of 3"
 
 
 def test_output_is_read():
