@@ -9,7 +9,7 @@ from learned_lr.execution.run_directory import EARLIER_STARTS
 from learned_lr.report.blocks import Block, Code, Heading, Items, Paragraph
 from learned_lr.report.reading import Run
 
-_COMMAND = "python -m learned_lr.report --root_dir=runs"
+_COMMAND = "python -m learned_lr.report --root_dir=ROOT_DIR"
 
 
 def problems(runs: Sequence[Run]) -> list[str]:
@@ -42,7 +42,7 @@ def remaking(runs: Sequence[Run]) -> Iterator[Block]:
         text = "; a start before with ".join(map(_made_with, _starts(run.record)))
         yield Paragraph(f"{run.name}: {text}")
         yield Code(run.command)
-    yield Paragraph("This report:")
+    yield Paragraph("This report, ROOT_DIR being the folder of these runs:")
     yield Code(_COMMAND)
 
 
