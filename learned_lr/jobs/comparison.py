@@ -124,7 +124,7 @@ def described(compared: Schedules) -> dict[str, dict[str, Any]]:
     for row, names in controller_pools.members_of(compared).items():
         if names != [row]:
             for name in names:
-                descriptions[name]["pool"] = row
+                descriptions[name][schedule_descriptions.POOL] = row
     return descriptions
 
 
@@ -132,10 +132,11 @@ def episode_names(compared: Schedules, evaluation_seeds: Sequence[int]) -> list[
     """Returns the names of the episodes that `compare` runs, equal schedules once."""
     flat = controller_pools.flat(compared).values()
     prints = dict.fromkeys(map(schedule_descriptions.fingerprint, flat))
-    return [_episode_name(p, seed) for p in prints for seed in evaluation_seeds]
+    return [episode_name(p, seed) for p in prints for seed in evaluation_seeds]
 
 
-def _episode_name(fingerprint, seed):
+def episode_name(fingerprint: str, seed: int) -> str:
+    """Returns the name of a schedule's episode, by the schedule's fingerprint."""
     return f"{fingerprint}_{seed}"
 
 
@@ -165,7 +166,7 @@ def _run_all(
         workers,
         run_episode,
         [(task, unique[fingerprint], seed) for fingerprint, seed in calls],
-        [_episode_name(fingerprint, seed) for fingerprint, seed in calls],
+        [episode_name(fingerprint, seed) for fingerprint, seed in calls],
         Episode,
         add,
     )

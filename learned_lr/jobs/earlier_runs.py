@@ -16,12 +16,14 @@ from learned_lr.execution.run_directory import (
     RunDirectoryError,
     read_record,
 )
+from learned_lr.jobs import recorded_episodes
 
 
 def take_over(run: RunDirectory, earlier: str, names: Collection[str]) -> set[str]:
     """Copies the episodes of an earlier run that a run would run again.
 
     A name tells the schedule's content and the seed; the task and the versions that train must be the same.
+    Where an evaluation has no folder of episodes, its tables tell them (`recorded_episodes`).
 
     Args:
       run: the run directory, begun.
@@ -33,7 +35,7 @@ def take_over(run: RunDirectory, earlier: str, names: Collection[str]) -> set[st
       has made itself.
 
     Raises:
-      RunDirectoryError: if there is none, or it is of another task or version.
+      RunDirectoryError: if there is none, it is of another task or version, or its tables are damaged.
     """
     folder = os.path.join(run.root_dir, earlier)
     files = [os.path.join(folder, name) for name in (CONFIG_FILE, RUN_FILE)]
@@ -43,13 +45,8 @@ def take_over(run: RunDirectory, earlier: str, names: Collection[str]) -> set[st
         )
     _check(run, folder)
     found = set()
-    for name in names:
+    for name, content in _episodes(folder, names):
         file = f"episodes/{name}.npz"
-        source = os.path.join(folder, file)
-        if not os.path.isfile(source):
-            continue
-        with open(source, "rb") as stream:
-            content = stream.read()
         own = run.read(file)
         if own is None:
             run.write(file, content)
@@ -57,6 +54,19 @@ def take_over(run: RunDirectory, earlier: str, names: Collection[str]) -> set[st
         if own in (None, content):
             found.add(name)
     return found
+
+
+def _episodes(folder, names):
+    episodes = os.path.join(folder, "episodes")
+    if not os.path.isdir(episodes):
+        recorded = recorded_episodes.read(folder)
+        yield from ((n, recorded[n].to_bytes()) for n in names if n in recorded)
+        return
+    for name in names:
+        path = os.path.join(episodes, f"{name}.npz")
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
+                yield name, file.read()
 
 
 def _check(run, folder):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from learned_lr.trainees import adaptive_schedules, schedules
 
+# What a table's description has beside a schedule's own values: the row that it shares.
+POOL = "pool"
 # The name of a schedule's class in tables and in best.json.
 KINDS = {
     "constant": schedules.Constant,
@@ -55,7 +58,11 @@ def from_description(description: dict[str, Any]) -> Any:
 
 def fingerprint(schedule: Any) -> str:
     """Returns 16 hexadecimal digits that tell schedules apart: equal content, equal digits."""
-    values = describe(schedule)
-    values.pop("label", None)
+    return fingerprint_of(describe(schedule))
+
+
+def fingerprint_of(description: Mapping[str, Any]) -> str:
+    """Returns the fingerprint of the schedule that `describe` described; names of rows don't count."""
+    values = {k: v for k, v in description.items() if k not in ("label", POOL)}
     text = json.dumps(values, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

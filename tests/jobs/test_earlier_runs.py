@@ -2,13 +2,15 @@
 
 import csv
 import json
+import shutil
 
+import numpy as np
 import pytest
 from job_results import GRID, TASK, rows_of
 
 from learned_lr.execution.run_directory import RunDirectory, RunDirectoryError
-from learned_lr.jobs import baseline, comparison, earlier_runs
-from learned_lr.trainees.episode import run_episode
+from learned_lr.jobs import baseline, comparison, earlier_runs, recorded_episodes
+from learned_lr.trainees.episode import TRAJECTORY_COLUMNS, Episode, run_episode
 
 CONFIG = (
     TASK
@@ -84,6 +86,87 @@ def test_a_stopped_run_goes_on_with_it(launch_job, first, runs):
     assert len(runs) == 9
     results = json.loads((_path(first) / "run.json").read_text())["results"]
     assert (results["num_runs"], results["num_taken_over"]) == (9, 0)
+
+
+def test_tables_alone_tell_the_runs(launch_job, first, runs, capsys):
+    """What is committed has no episodes: an evaluation goes on from its tables."""
+    shutil.copytree(first / "first", first / "kept")
+    shutil.rmtree(_path(first / "first") / "episodes")
+    for root_dir in ("first", "kept"):
+        earlier = EARLIER.replace("first", root_dir)
+        assert launch_job("evaluate", first, earlier, config=WIDER) == 0
+        assert "6 of 9 runs" in capsys.readouterr().out
+        (first / "evaluate").rename(first / f"of_{root_dir}")
+    assert [name for name, _ in runs] == ["constant 0.2"] * 6
+    of_tables, of_episodes = (
+        first / name / "quadratic" / "toy" for name in ("of_first", "of_kept")
+    )
+    for name in ("statistics.csv", "evaluation.md", "schedules.json"):
+        assert (of_tables / name).read_bytes() == (of_episodes / name).read_bytes()
+    name = "trajectories.csv"
+    assert rows_of(of_tables / name) == rows_of(of_episodes / name)
+
+
+# The toy computes in float64, the network in float32.
+@pytest.mark.parametrize("task, tolerance", [("quadratic", 5e-9), ("digits_cnn", 0)])
+def test_tables_tell_all_of_float32_and_nine_digits_of_the_rest(
+    launch_job, tmp_path, task, tolerance
+):
+    config = (
+        CONFIG.replace("quadratic", task).replace("= 40", "= 20")
+        + """
+evaluate.families = [@constant_rate, @controllers]
+evaluate.num_seeds = 1
+constant_rate.learning_rates = (0.1,)
+controllers.paths = ('default', 'trapezoid')
+"""
+    )
+    assert launch_job("evaluate", tmp_path, config=config) == 0
+    path = tmp_path / "evaluate" / task / "toy"
+    found = recorded_episodes.read(str(path))
+    files = sorted((path / "episodes").iterdir())
+    assert sorted(found) == [file.stem for file in files] and len(files) == 3
+    for file in files:
+        told, ran = found[file.stem], Episode.from_bytes(file.read_bytes())
+        for name in ("seed", "diverged", "test_loss", "test_accuracy"):
+            np.testing.assert_equal(getattr(told, name), getattr(ran, name))
+        assert told.cpu_sec == round(ran.cpu_sec, 3)
+        for name in TRAJECTORY_COLUMNS:
+            rtol = 5e-9 if name == "learning_rate" else tolerance
+            np.testing.assert_allclose(told.column(name), ran.column(name), rtol)
+
+
+@pytest.mark.parametrize(
+    "name, old, new, message",
+    [
+        ("evaluation.csv", "best_validation_loss", "loss", "KeyError"),
+        ("evaluation.csv", ",False,", ",no,", "KeyError: 'no'"),
+        ("trajectories.csv", ",40,", ",40,x", "could not convert"),
+        ("schedules.json", "{", "", "JSONDecodeError"),
+    ],
+)
+def test_damaged_tables_are_refused(launch_job, first, capsys, name, old, new, message):
+    path = _path(first / "first")
+    shutil.rmtree(path / "episodes")
+    text = (path / name).read_text()
+    assert old in text
+    (path / name).write_text(text.replace(old, new))
+    assert launch_job("evaluate", first, EARLIER, config=WIDER) == 1
+    error = capsys.readouterr().err
+    assert "to hold the tables of an evaluation, found them damaged" in error
+    assert message in error
+
+
+def test_a_trajectory_that_was_cut_is_refused(launch_job, first, capsys):
+    path = _path(first / "first")
+    shutil.rmtree(path / "episodes")
+    file = path / "trajectories.csv"
+    lines = file.read_text().splitlines(keepends=True)
+    last = [n for n, line in enumerate(lines) if line.startswith("constant 0.1,")][-1]
+    file.write_text("".join(lines[:last] + lines[last + 1 :]))
+    assert launch_job("evaluate", first, EARLIER, config=WIDER) == 1
+    message = "validation_loss of constant 0.1, seed 2000000002, is"
+    assert message in capsys.readouterr().err
 
 
 def _interrupted(*arguments):
