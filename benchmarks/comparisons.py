@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from learned_lr.control import pretrained
 from learned_lr.report import statistics
@@ -46,7 +47,7 @@ def table_of(rows, examples, counts=()) -> str:
       examples: those to be shown, in order.
       counts: further columns: in how many runs with the callback they are above 0.
     """
-    lines, p_values, verdicts = [], [], []
+    found = []
     for example in examples:
         seen = [len(new_warnings(rows, example))]
         for column in counts:
@@ -78,15 +79,26 @@ def table_of(rows, examples, counts=()) -> str:
                 )
             ]
             is_better = (compared.difference > 0) == is_more_better
-            p_values.append(compared.p_student)
-            verdicts.append("better" if is_better else "worse")
-            lines.append([example, name, *cells, *seen_cells])
-    table = [["example", "on test data", "without", "with"]]
-    table[0] += ["p", "p (Holm)", "with it", "warned", *counts]
-    corrected = statistics.holm(p_values)
-    for line, p, p_holm, verdict in zip(lines, p_values, corrected, verdicts):
-        # p is NaN where nothing spreads.
-        verdict = verdict if p_holm < statistics.SIGNIFICANCE else "level"
-        p_cells = ["" if math.isnan(p) else f"{value:.2g}" for value in (p, p_holm)]
-        table.append([*line[:4], *p_cells, verdict, *line[4:]])
-    return markdown_table(table)
+            verdict = "better" if is_better else "worse"
+            found.append(
+                _Row([example, name, *cells], compared.p_student, verdict, seen_cells)
+            )
+    header = ["example", "on test data", "without", "with"]
+    header += ["p", "p (Holm)", "with it", "warned", *counts]
+    corrected = statistics.holm([row.p for row in found])
+    lines = [row.cells(p_holm) for row, p_holm in zip(found, corrected)]
+    return markdown_table([header, *lines])
+
+
+class _Row(NamedTuple):
+    """A row of the table before all p-values are known."""
+
+    compared: list[str]
+    p: float  # NaN where nothing spreads.
+    verdict: str
+    seen: list[str]
+
+    def cells(self, p_holm):
+        verdict = self.verdict if p_holm < statistics.SIGNIFICANCE else "level"
+        both = ["" if math.isnan(self.p) else f"{p:.2g}" for p in (self.p, p_holm)]
+        return [*self.compared, *both, verdict, *self.seen]

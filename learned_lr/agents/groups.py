@@ -35,7 +35,14 @@ def against_other_pairs(
     Args:
       group: the episodes, at least two pairs, ordered as `antithetic_noise` is.
       spread: float, how far apart the logarithms of losses lie on the task from rate to rate.
+
+    Raises:
+      ValueError: if there are no two pairs.
     """
+    if len(group) < 4 or len(group) % 2:
+        raise ValueError(
+            f"Expected at least two pairs of episodes, each pair's baseline being the others, found {len(group)} episodes."
+        )
     rewards = np.stack([episode.rewards for episode in group])
     num_pairs = len(group) // 2
     pairs = rewards.reshape(2, num_pairs, -1).mean(axis=0)

@@ -40,20 +40,19 @@ def training_and_selection(
     return training, selection
 
 
-def check_transform(transform: str, owner: str = "environment") -> None:
+def check_transform(transform: str, name: str = "environment.transform") -> None:
     """Refuses observations in units of a task.
 
     Args:
       transform: the observations'.
-      owner: the parameter that it is of.
+      name: what the message calls it: a parameter, or whose transform it is.
 
     Raises:
       ValueError: on any transform but 'relative'.
     """
     if transform != "relative":
         raise ValueError(
-            f"Expected the transform of {owner} to be 'relative', the one without units of a task, found "
-            f"{transform!r}."
+            f"Expected {name} to be 'relative', the one without units of a task, found {transform!r}."
         )
 
 

@@ -68,9 +68,10 @@ def meta_train(
     configured.base_schedule()  # The references', which are checked against it.
     workers_config = configured.workers()
     seeds.training_seed(seed, num_iterations * num_tasks_per_iteration - 1)
-    initial, owner = None, "environment"
+    initial, transform_name = None, "environment.transform"
     if initial_controller is not None:
         owner = "meta_train.initial_controller"
+        transform_name = f"the transform of {owner}"
         initial = controller_folders.load_initial(
             run,
             initial_controller,
@@ -82,7 +83,7 @@ def meta_train(
             initial.spec, environment_config.reward
         )
         ppo_config = ppo_config.of_network(initial.spec)
-    family_runs.check_transform(environment_config.transform, owner)
+    family_runs.check_transform(environment_config.transform, transform_name)
     if environment_config.reward not in _REWARDS:
         raise ValueError(
             f"Expected environment.reward, which is counted in spreads of logarithms, to be one of {list(_REWARDS)}, "

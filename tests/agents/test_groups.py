@@ -35,6 +35,13 @@ def test_rewards_are_less_the_other_pairs_mean_in_spreads(spread):
     assert group[0].rewards.tolist() == [1.0, 4.0]
 
 
+@pytest.mark.parametrize("num_episodes", [0, 2, 5])
+def test_no_two_pairs_are_refused(num_episodes):
+    episodes = [_episode(1.0, 2.0)] * num_episodes
+    with pytest.raises(ValueError, match=f"two pairs .* found {num_episodes} episodes"):
+        groups.against_other_pairs(episodes, 1.0)
+
+
 def test_policy_gradients_are_whole():
     # Rewards of an action's square and of its product with the one before: mirrored noise earns the same, so that a
     # baseline with the mirror image in it would take its part.

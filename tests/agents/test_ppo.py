@@ -198,6 +198,28 @@ def test_training_from_a_controller(quadratic, random_controller, actor):
         )
 
 
+@pytest.mark.parametrize("actor", ["mlp", "lstm"])
+def test_a_first_policy_at_the_base_schedule(quadratic, actor):
+    """Untrained, its greedy actions are 0 to rounding of a rate, and it can still learn."""
+    config = dataclasses.replace(SMALL, actor=actor, init_means_output_factor=1e-12)
+    trainer = ppo.PPOTrainer(config, CONFIG, quadratic, 100.0, 0)
+    first = trainer.controller()
+    episodes = [collect_episode(first, quadratic, CONFIG, seed) for seed in (0, 1)]
+    # The factor is that of a variance.
+    assert np.max(np.abs(_greedy_actions(first, episodes[0]))) < 1e-5
+    assert first.action_deviation == pytest.approx(config.initial_action_deviation)
+    trainer.update(episodes)
+    assert np.max(np.abs(_greedy_actions(trainer.controller(), episodes[0]))) > 1e-4
+
+
+def _greedy_actions(controller, episode):
+    state, actions = controller.initial_state(), []
+    for observation in episode.observations:
+        action, state = controller.act(observation, state)
+        actions.append(action)
+    return np.asarray(actions)
+
+
 def test_a_controller_of_another_network_is_refused(quadratic, random_controller):
     controller = random_controller(quadratic, CONFIG)
     config = dataclasses.replace(SMALL, num_units=5)

@@ -210,7 +210,7 @@ def test_from_a_controller_on(finished, launch_job, tmp_path):
         (["meta_train.num_pairs_per_task = 1"], "num_pairs_per_task >= 2, found 1"),
         (
             ["environment.transform = 'log'"],
-            "of environment to be 'relative', the one without units",
+            "Expected environment.transform to be 'relative', the one without units",
         ),
         (
             ["meta_train.initial_controller = 'digits_cnn'"],
