@@ -200,7 +200,7 @@ def test_training_from_a_controller(quadratic, random_controller, actor):
 
 @pytest.mark.parametrize("actor", ["mlp", "lstm"])
 def test_a_first_policy_at_the_base_schedule(quadratic, actor):
-    """Untrained, its greedy actions are 0 to rounding of a rate, and it can still learn."""
+    """Untrained, it does next to nothing, and it can still learn."""
     config = dataclasses.replace(SMALL, actor=actor, init_means_output_factor=1e-12)
     trainer = ppo.PPOTrainer(config, CONFIG, quadratic, 100.0, 0)
     first = trainer.controller()
