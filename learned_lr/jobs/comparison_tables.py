@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from learned_lr.report import statistics
-from learned_lr.report.tables import markdown_table
+from learned_lr.report.tables import markdown_table, with_deviations
 from learned_lr.trainees.episode import Episode
 
 METRICS = ("test_loss", "test_accuracy")
@@ -161,8 +161,4 @@ def _compared(row):
 
 def _mean_and_deviations(members, column):
     values = np.array([[getattr(e, column) for e in group] for group in members])
-    deviations = [d for d in (within(values), between(values)) if not np.isnan(d)]
-    text = f"{values.mean():.4f}"
-    if not deviations:
-        return text
-    return f"{text} ({', '.join(f'{deviation:.4f}' for deviation in deviations)})"
+    return with_deviations(values.mean(), within(values), between(values))

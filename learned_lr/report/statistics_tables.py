@@ -6,7 +6,7 @@ import math
 
 from learned_lr.report.blocks import Bold, Table
 from learned_lr.report.evaluations import METRICS, Evaluation
-from learned_lr.report.tables import number
+from learned_lr.report.tables import number, with_deviations
 
 _P_NAMES = {
     "p_paired_holm": "p",
@@ -77,8 +77,8 @@ def _cells(evaluation, metric, name, is_compared):
     blank = [""] * len(_COMPARISON) if is_compared else []
     if not row:
         sample = evaluation.of(name)[metric]
-        return [_mean(sample.mean(), sample.std(ddof=1)), *blank]
-    mean = _mean(
+        return [with_deviations(sample.mean(), sample.std(ddof=1)), *blank]
+    mean = with_deviations(
         row["mean"],
         row["standard_deviation"],
         row.get("deviation_between", math.nan),
@@ -95,9 +95,3 @@ def _cells(evaluation, metric, name, is_compared):
         *p_values.values(),
         number(row.get("effect_size", math.nan), "+.2f"),
     ]
-
-
-def _mean(mean, *deviations):
-    text = number(mean, ".4f")
-    known = [f"{value:.4f}" for value in deviations if not math.isnan(value)]
-    return f"{text} ({', '.join(known)})" if known else text

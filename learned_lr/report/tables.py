@@ -21,7 +21,7 @@ def number(value: float | None, form: str) -> str:
 def with_deviation(
     mean: float | None, deviation: float | None, between: float | None = None
 ) -> str:
-    """Returns a mean with what is known of how it varies.
+    """Returns a mean with what is known of how it varies, in the form of the paper's tables.
 
     Args:
       mean: `UNKNOWN` is returned without it.
@@ -36,6 +36,18 @@ def with_deviation(
     if is_known(between):
         text += f" ({between:.4f})"
     return text
+
+
+def with_deviations(mean: float | None, *deviations: float | None) -> str:
+    """Returns a mean and in brackets those of its deviations that are known.
+
+    Args:
+      mean: `UNKNOWN` stands for it where there is none.
+      *deviations: over runs and, of several controllers, between their means.
+    """
+    known = [number(value, ".4f") for value in deviations if is_known(value)]
+    text = number(mean, ".4f")
+    return f"{text} ({', '.join(known)})" if known else text
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
