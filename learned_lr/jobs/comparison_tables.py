@@ -68,30 +68,11 @@ def statistics_rows(groups: Groups, reference: str) -> list[dict[str, Any]]:
 
 def _row(metric, name, values, reference, reference_values) -> dict[str, Any]:
     """A row from float `[num_members, num_seeds]` each."""
-    difference = statistics.compare(values.mean(axis=0), reference_values.mean(axis=0))
     row = {"metric": metric, "schedule": name, "reference": reference}
-    row.update(num_runs=values.size, **dataclasses.asdict(difference))
-    row["standard_deviation"] = within(values)
-    row["reference_standard_deviation"] = within(reference_values)
-    row["num_members"], row["deviation_between"] = len(values), between(values)
-    independent = ("effect_size", "p_student", "p_welch")
-    if len(values) > 1 or len(reference_values) > 1:
-        row.update(dict.fromkeys(independent, float("nan")))
+    row.update(statistics.compare_members(values, reference_values))
     if name == reference:
-        row.update(dict.fromkeys(("p_paired", *independent), float("nan")))
+        row.update(dict.fromkeys(("p_paired", *statistics.INDEPENDENT), float("nan")))
     return row
-
-
-def within(values: np.ndarray) -> float:
-    """Returns the deviation over seeds of one member of `[num_members, num_seeds]`, pooled; NaN for one seed."""
-    if values.shape[1] < 2:
-        return float("nan")
-    return float(np.sqrt(values.var(axis=1, ddof=1).mean()))
-
-
-def between(values: np.ndarray) -> float:
-    """Returns the deviation of the members' means of `[num_members, num_seeds]`; NaN for one member."""
-    return float(values.mean(axis=1).std(ddof=1)) if len(values) > 1 else float("nan")
 
 
 def markdown(groups: Groups, rows: list[dict[str, Any]], reference: str) -> str:
@@ -161,4 +142,6 @@ def _compared(row):
 
 def _mean_and_deviations(members, column):
     values = np.array([[getattr(e, column) for e in group] for group in members])
-    return with_deviations(values.mean(), within(values), between(values))
+    return with_deviations(
+        values.mean(), statistics.within(values), statistics.between(values)
+    )

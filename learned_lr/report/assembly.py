@@ -69,7 +69,7 @@ def _blocks(runs: list[Run], by_job: dict[str, list[Run]]) -> list[Block]:
     grids = [(run, read_grid(run)) for run in by_job["baseline"]]
     trainings = [read_training(run) for run in by_job["train"]]
     return [
-        *paper.tables(evaluations),
+        *paper.tables(evaluations, runs),
         *paper_rows.contenders_table(evaluations, runs),
         *(b for e in evaluations for b in sections.evaluation_section(e)),
         *sections.grids_section(grids),

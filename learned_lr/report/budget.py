@@ -19,6 +19,10 @@ def budget(runs: Sequence[Run]) -> Iterator[Block]:
         "baseline": "grid",
         "train": "training of a controller",
         "evaluate": "evaluation",
+        "references": "tuned cosines of a family",
+        "imitate": "imitation on a family",
+        "meta_train": "PPO on a family",
+        "judge": "judgement on a family",
     }
     rows, values = [], []
     for run in runs:

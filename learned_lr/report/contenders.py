@@ -7,6 +7,7 @@ trainings of controllers.
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from learned_lr.report.reading import TABLES, Run
 GRID, COSINE = "winner of the grid", "best cosine of a search"
 DEFAULT, FINE_TUNED = "the default, without a run here", "fine-tuned from the default"
 PAPER = "the paper's recipe from scratch"
+REPLAY = "recorded rates, played back"
 # What every row is to have; what is not run is named.
 EXPECTED = (GRID, COSINE, DEFAULT, FINE_TUNED, PAPER)
 # The paper's grid (section 3.2): another one of step decays is no row's first contender.
@@ -42,6 +44,7 @@ class Contender:
         several controllers the mean.
       num_samples: gradient samples of these runs; likewise.
       num_members: how many controllers share its row.
+      source: where it was searched or trained last, if that is another task.
     """
 
     role: str
@@ -50,6 +53,7 @@ class Contender:
     num_runs: float | None
     num_samples: float | None
     num_members: int = 1
+    source: str | None = None
 
 
 def contenders(evaluation: Evaluation, runs: Sequence[Run]) -> list[Contender]:
@@ -67,6 +71,10 @@ def contenders(evaluation: Evaluation, runs: Sequence[Run]) -> list[Contender]:
             found += _of_grid(evaluation, family, by_name)
         elif kind in ("controller", "controllers"):
             found += _of_controllers(evaluation, family, by_name)
+        elif kind == "replay":
+            label = _value(evaluation.run, family, "label")
+            if label in evaluation.names:
+                found.append(Contender(REPLAY, label, evaluation, None, None))
     return found
 
 
@@ -88,7 +96,9 @@ def _of_grid(evaluation, family, by_name) -> Iterator[Contender]:
         role = _grid_role(evaluation, name, source)
         role += f" on {task}, moved over" if is_moved else ""
         spend = (0, 0.0) if is_moved else _spend(source, evaluation.run.task, by_name)
-        yield Contender(role, name, evaluation, *spend)
+        yield Contender(
+            role, name, evaluation, *spend, source=task if is_moved else None
+        )
 
 
 def _grid_role(evaluation, name, source):
@@ -105,14 +115,16 @@ def _grid_role(evaluation, name, source):
         return f"best of a search over {str(kind).replace('_', ' ')}"
     if source is None:
         return "winner of a search that isn't here"
-    return GRID if _is_papers(source, families) else "winner of another grid"
+    values = _step_decays(source, families)
+    size = math.prod(map(len, values.values()))
+    return GRID if values == _PAPER_GRID else f"winner of a grid of {size} step decays"
 
 
-def _is_papers(source, families):
-    """Whether a grid of step decays has the paper's values; what isn't bound has."""
+def _step_decays(source, families):
+    """The values of a grid of step decays; what isn't bound is the paper's."""
     (family,) = re.findall(r"@([\w/]+)", families) or ["step_decay"]
-    found = {name: _value(source, family, name) for name in _PAPER_GRID}
-    return all(v is None or set(v) == _PAPER_GRID[n] for n, v in found.items())
+    bound = {name: _value(source, family, name) for name in _PAPER_GRID}
+    return {n: _PAPER_GRID[n] if v is None else set(v) for n, v in bound.items()}
 
 
 def _of_controllers(evaluation, family, by_name) -> Iterator[Contender]:
@@ -134,17 +146,18 @@ def _of_controllers(evaluation, family, by_name) -> Iterator[Contender]:
     sources = [_run_of(path, by_name) for path in paths]
     roles = dict.fromkeys(map(_trained_role, sources))
     role = next(iter(roles)) if len(roles) == 1 else "several trainings"
-    is_moved = evaluation.is_transfer(label)
+    is_moved, source = evaluation.is_transfer(label), None
     if is_moved:
-        role += f" on {_where(sources, evaluation.source_tasks(label))}, frozen"
+        source = _where(sources, evaluation.source_tasks(label))
+        role += f" on {source}, frozen"
     spends = [
-        (0, 0.0) if is_moved else _spend(source, evaluation.run.task, by_name)
-        for source in sources
+        (0, 0.0) if is_moved else _spend(run, evaluation.run.task, by_name)
+        for run in sources
     ]
     means = [
         None if None in column else sum(column) / len(column) for column in zip(*spends)
     ]
-    yield Contender(role, label, evaluation, *means, len(paths))
+    yield Contender(role, label, evaluation, *means, len(paths), source)
 
 
 def _where(sources, tasks):
@@ -159,6 +172,10 @@ def _where(sources, tasks):
 def _trained_role(source):
     if source is None:
         return "a controller"
+    if source.job == "imitate":
+        features = source.value("environment.features")
+        view = "sees the time alone, " if features == ("progress",) else ""
+        return f"{view}taught by imitation"
     initial = source.value("train.initial_controller")
     if initial in DEFAULTS:
         return FINE_TUNED

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from learned_lr.report import statistics
 from learned_lr.report.completeness import check_number, note_unequal, without_repeats
 from learned_lr.report.reading import EPISODE_NUMBERS, TABLES, TIMES, Run
 
@@ -109,6 +110,28 @@ class Evaluation:
         table = self.statistics
         found = table[(table["metric"] == metric) & (table["schedule"] == name)]
         return found.iloc[0].to_dict() if len(found) else {}
+
+    def comparison(self, metric: str, name: str, baseline: str) -> dict[str, Any]:
+        """A schedule against any other one on the seeds that all their runs share, as a row of `statistics.csv`.
+
+        Empty where no seed is shared; p-values are not corrected.
+        """
+        if baseline == self.reference:
+            return self.statistic(metric, name)
+        values = {
+            row: self.of(row).pivot_table(
+                index="member", columns="seed", values=metric, dropna=False
+            )
+            for row in (name, baseline)
+        }
+        one, other = (values[row].dropna(axis=1) for row in (name, baseline))
+        shared = one.columns.intersection(other.columns)
+        if shared.empty:
+            return {}
+        found = statistics.compare_members(
+            one[shared].to_numpy(), other[shared].to_numpy()
+        )
+        return {**found, "star": statistics.star(found["p_student"])}
 
     def mark(self, metric: str, name: str) -> str:
         """'*' if better than the reference at p < 0.05 in the paper's test, '†' if worse, else ''."""

@@ -17,12 +17,8 @@ from learned_lr.report.contenders import (
 )
 from learned_lr.report.evaluations import METRICS, Evaluation
 from learned_lr.report.reading import Run
-from learned_lr.report.tables import UNKNOWN, is_known, number, with_deviation
+from learned_lr.report.tables import UNKNOWN, number, with_deviation
 
-# An episode of the paper: 1,000 steps of 1,000 images, 101 measurements on 10,000 images, of
-# which three cost what one image of a step does. Its grid is 48 of them, its controllers 1,000.
-_PAPER_SAMPLES = 1000 * 1000 + 101 * 10_000 / 3
-_PAPER_RUNS = {"baseline": 48, "learned": 1000}
 # Of the default, in gradient samples: the references of its tasks and three seeds of imitation.
 DEFAULT_SAMPLES = 277_632_533
 _HEADER = (
@@ -47,7 +43,7 @@ _NOTE = (
     "trainee steps x batch size + validation images / 3. Of several controllers in one row: '3 x' "
     "the spend of each; the deviation is that of one of them over seeds, and in brackets stands "
     "that of their means. The default had cost "
-    f"{DEFAULT_SAMPLES / 1e6:.0f} million before, on other tasks, once for all."
+    f"{DEFAULT_SAMPLES / 1e6:.0f} million before, on other tasks, once for all (Table 2 says how many of them are near)."
 )
 
 
@@ -124,7 +120,7 @@ def _our_row(key, contender, found, grid_samples) -> dict[str, Any]:
         row[f"{metric}_std"] = known.get("standard_deviation", sample.std(ddof=1))
         row[f"{metric}_between"] = known.get("deviation_between")
         if name not in winners and evaluation.reference in winners:
-            for column in ("difference", "difference_low", "difference_high"):
+            for column in paper.DIFFERENCE:
                 row[f"{metric}_{column}"] = known.get(column)
             row[f"{metric}_p"] = known.get("p_paired_holm")
     row["num_controllers"] = contender.num_members
@@ -161,10 +157,10 @@ def _printed() -> dict[tuple[str, str], list[dict[str, Any]]]:
                         row[f"{metric}{suffix}"] = float(
                             printed[f"{column}_{metric}{suffix}"]
                         )
-                num_runs = 0 if source else _PAPER_RUNS[who]
+                num_runs = 0 if source else paper.NUM_RUNS[who]
                 row["search_runs"] = num_runs
-                row["gradient_samples"] = num_runs * _PAPER_SAMPLES
-                row["of_the_grid"] = num_runs / _PAPER_RUNS["baseline"]
+                row["gradient_samples"] = num_runs * paper.SAMPLES_PER_RUN
+                row["of_the_grid"] = num_runs / paper.NUM_RUNS["baseline"]
                 found.setdefault(pair, []).append(row)
     return found
 
@@ -183,7 +179,7 @@ def _cells(row) -> list[str]:
         row.get("schedule", UNKNOWN),
         str(row["num_runs"]),
         loss,
-        _difference(row),
+        paper.difference(row),
         number(row.get("test_loss_p"), ".2g"),
         accuracy,
         each + number(row["search_runs"], ",.0f"),
@@ -191,9 +187,3 @@ def _cells(row) -> list[str]:
         number(row.get("of_the_grid"), ".2f"),
     ]
     return cells if row["is_paper"] else [Bold(cell) for cell in cells]
-
-
-def _difference(row):
-    low, high = (row.get(f"test_loss_difference_{end}") for end in ("low", "high"))
-    text = number(row.get("test_loss_difference"), "+.4f")
-    return f"{text} [{low:+.4f}, {high:+.4f}]" if is_known(low) else text

@@ -11,6 +11,8 @@ import numpy as np
 import scipy.stats
 
 SIGNIFICANCE = 0.05
+# What takes runs for independent samples.
+INDEPENDENT = ("effect_size", "p_student", "p_welch")
 _NUM_RESAMPLES = 10_000
 _ROUNDING = 1e-6
 
@@ -88,6 +90,42 @@ def compare(sample: Sequence[float], reference: Sequence[float]) -> Difference:
         p_welch=float(welch),
         p_paired=float(paired),
     )
+
+
+def compare_members(values: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """Compares rows of several members each on the same seeds.
+
+    What members come to on a seed is their mean; `standard_deviation` is that of one member over
+    seeds, and `deviation_between` that of the members' means. Tests that take runs for independent
+    samples are NaN where a row has several.
+
+    Args:
+      values: float `[num_members, num_seeds]`.
+      reference: float `[num_reference_members, num_seeds]`.
+
+    Returns:
+      The values of `Difference`, the deviation between, `num_members` and `num_runs`.
+    """
+    row = dataclasses.asdict(compare(values.mean(axis=0), reference.mean(axis=0)))
+    row["standard_deviation"] = within(values)
+    row["reference_standard_deviation"] = within(reference)
+    row["deviation_between"] = between(values)
+    row.update(num_members=len(values), num_runs=values.size)
+    if len(values) > 1 or len(reference) > 1:
+        row.update(dict.fromkeys(INDEPENDENT, math.nan))
+    return row
+
+
+def within(values: np.ndarray) -> float:
+    """Returns the deviation over seeds of one member of `[num_members, num_seeds]`, pooled; NaN for one seed."""
+    if values.shape[1] < 2:
+        return math.nan
+    return float(np.sqrt(values.var(axis=1, ddof=1).mean()))
+
+
+def between(values: np.ndarray) -> float:
+    """Returns the deviation of the members' means of `[num_members, num_seeds]`; NaN for one member."""
+    return float(values.mean(axis=1).std(ddof=1)) if len(values) > 1 else math.nan
 
 
 def bootstrap_interval(

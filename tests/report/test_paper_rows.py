@@ -130,7 +130,7 @@ def test_other_searches_are_no_grid_of_the_papers(tmp_path, families, role):
         (
             "step_decay",
             "baseline.families = [@dense/step_decay]\ndense/step_decay.initial_learning_rates = (0.3, 0.1)\n",
-            "winner of another grid",
+            "winner of a grid of 24 step decays",
         ),
         ("step_decay", "baseline.families = [@all/step_decay]\n", "winner of the grid"),
     ],
@@ -207,12 +207,40 @@ def test_a_denser_grid_is_another(tmp_path):
     paper = "step_decay.initial_learning_rates = (0.0001, 0.001, 0.01, 0.1)\n"
     for rates, role in (
         (paper, "winner of the grid"),
-        (paper.replace("(", "(0.3, "), "winner of another grid"),
+        (paper.replace("(", "(0.3, "), "winner of a grid of 60 step decays"),
     ):
         path.write_text(f"baseline.families = [@step_decay]\n{rates}")
         values, _ = contenders_rows(tmp_path)
         key = "fashion_mnist", "lenet5", role
         assert values[key]["schedule"] == "best of grid: step decay 0.01, 50, 0.9"
+
+
+@pytest.mark.parametrize(
+    ("features", "role"),
+    [
+        (
+            "('progress',)",
+            "sees the time alone, taught by imitation on 2 tasks, frozen",
+        ),
+        ("('progress', 'train_loss')", "taught by imitation on 2 tasks, frozen"),
+    ],
+)
+def test_what_was_taught_by_imitation_says_so(tmp_path, features, role):
+    config = EVALUATE.replace("controller.path = 'default'", "controller.path = 'imitate/family/own/controller'")  # fmt: skip
+    make_evaluation(tmp_path, config)
+    config = f"environment.features = {features}\n"
+    make_run(tmp_path / "imitate" / "family" / "own", config)
+    values, _ = contenders_rows(tmp_path)
+    assert values["fashion_mnist", "lenet5", role]["schedule"] == "default"
+
+
+def test_rates_played_back_are_a_contender(tmp_path):
+    config = EVALUATE.replace("@constant_rate", "@replay")
+    make_evaluation(tmp_path, config + "replay.label = 'constant 0.1'\n")
+    values, shown = contenders_rows(tmp_path)
+    key = "fashion_mnist", "lenet5", "recorded rates, played back"
+    assert values[key]["schedule"] == "constant 0.1"
+    assert shown[key][-3:] == ["–", "–", "–"]
 
 
 def test_the_default_is_known_by_its_names(tmp_path):

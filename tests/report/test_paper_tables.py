@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 from hand_made_contenders import (
     EVALUATE,
+    LOSSES,
+    SOURCES,
     TASK,
     contenders_rows,
     make_evaluation,
@@ -18,7 +20,7 @@ from hand_made_contenders import (
 )
 from hand_made_runs import write_table
 
-from learned_lr.report import assembly
+from learned_lr.report import assembly, statistics
 from learned_lr.report.tables import with_deviation
 
 
@@ -49,6 +51,50 @@ def test_tables_1_and_2_say_what_the_baseline_is(tmp_path):
     ]
 
 
+def test_table_2_has_what_the_sources_grid_found_and_the_grid_of_the_task(tmp_path):
+    make_evaluation(tmp_path)
+    make_searches(tmp_path)
+    ours, note = _table(tmp_path, 2)
+    own, moved = (
+        next(name for name in LOSSES if name.startswith(label))
+        for label in ("best of grid", "best of source")
+    )
+    assert [cells[2:4] for cells in ours] == [
+        ["default", own],
+        ["transfer", moved],
+        ["transfer", own],
+    ]
+    losses = {name: values for name, (_, values) in LOSSES.items()}
+    compared = [
+        statistics.compare(losses[cells[2]], losses[cells[3]]) for cells in ours
+    ]
+    assert [cells[7].partition(" ")[0] for cells in ours] == [
+        f"{found.difference:+.4f}" for found in compared
+    ]
+    file = tmp_path / "report" / "table2.csv"
+    rows = [row for row in csv.DictReader(file.open()) if row["test_loss_p"]]
+    # The second has no spread, and of the source's grid no statistics of accuracy are there.
+    p_values = statistics.holm([compared[0].p_paired, compared[2].p_paired])
+    assert [float(row["test_loss_p"]) for row in rows] == pytest.approx(p_values)
+    assert [cells[-1] for cells in ours] == ["80.0 / 0.0", "0.0 / 0.0", "80.0 / 0.0"]
+    assert "Of the 2 tasks that 'default' on fashion_mnist was taught on, 0 are" in note
+
+
+def test_table_2_says_what_a_family_has_of_the_row(tmp_path, monkeypatch):
+    tasks = [
+        "fashion_mnist-n4000-lenet5-adam-b32-s100",
+        "fashion_mnist-p2-mlp-sgd-b32-s100",
+        "cifar10-lenet5-adam-b32-s100",
+    ]
+    monkeypatch.setitem(SOURCES, "default", tasks)
+    make_evaluation(tmp_path)
+    _, note = _table(tmp_path, 2)
+    assert (
+        "Of the 3 tasks that 'default' on fashion_mnist was taught on, 2 are on this data set, reduced or whole, 1 of them "
+        "with lenet5; what was fine-tuned from it has seen them, too." in note
+    )
+
+
 def test_table_1_says_of_pooled_controllers_how_far_they_are_apart(tmp_path):
     label = "tuned/controller.label = "
     assert f"{label}'tuned'" in EVALUATE
@@ -66,11 +112,11 @@ def test_table_1_says_of_pooled_controllers_how_far_they_are_apart(tmp_path):
     statistics["deviation_between"] = np.where(is_pooled, 0.125, np.nan)
     statistics.to_csv(path / "statistics.csv", index=False)
     (row,), note = _table(tmp_path, 1)
-    assert row[2] == "pooled" and row[4] == "6"
-    assert row[6] == "0.3333 ± 0.0722 (0.1250)" and "(" not in row[8]
+    assert row[2] == "pooled" and row[4] == "2 x 3"
+    assert row[6] == "0.3333 ± 0.0722 (0.1250)" and "(" not in row[10]
     assert note.endswith(
-        "no such test; the deviation is that of one of them over seeds, and in brackets stands "
-        "that of their means."
+        "no two-sample test; the deviation is that of one of them over seeds, and in brackets stands "
+        "that of their means; the spend is that of each."
     )
     _, shown = contenders_rows(tmp_path)
     cells = shown["fashion_mnist", "lenet5", "a controller"]
@@ -111,7 +157,8 @@ def test_one_seed_has_no_deviation_and_a_task_may_have_no_accuracy(tmp_path):
             rows += [{**r, **no_accuracy} for r in rows]
         write_table(path / name, rows)
     ours, _ = _table(tmp_path, 1)
-    assert ours[0][4:] == ["1", "1.2500", "0.3333", "–", "–"]
+    assert ours[0][4:7] == ["1", "1.2500", "0.3333"]
+    assert ours[0][9:11] == ["–", "–"]
     _, shown = contenders_rows(tmp_path)
     (tuned,) = (cells for cells in shown.values() if cells[0] == "tuned")
     assert tuned[1:3] == ["1", "0.2500"] and tuned[5] == "–"
