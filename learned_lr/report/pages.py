@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 
 import jinja2
@@ -45,6 +46,8 @@ def _environment():
     )
     environment.filters["anchor"] = _anchor
     environment.filters["base64"] = lambda content: base64.b64encode(content).decode()
+    # In wide tables what stands behind a number has a line of its own.
+    environment.filters["folded"] = lambda cell: re.sub(r" (?=[\[(/])", "\n", cell)
     environment.tests["bold"] = lambda cell: isinstance(cell, Bold)
     return environment
 

@@ -181,8 +181,9 @@ def _table(found, is_transfer) -> Table:
     )
 
 
-def _taught(found) -> Iterator[str]:
+def _taught(found) -> list[str]:
     """What controllers from elsewhere knew of the row that they are in."""
+    sentences = []
     for evaluation, learned in dict.fromkeys((c.evaluation, c.learned) for c in found):
         tasks = evaluation.source_tasks(learned)
         if not evaluation.is_transfer(learned) or len(tasks) < 2:
@@ -192,10 +193,13 @@ def _taught(found) -> Iterator[str]:
         named = [task.split("-") for task in tasks]
         of_set = [parts for parts in named if parts[0] == dataset]
         of_both = sum(network in parts for parts in of_set)
-        yield (
-            f" Of the {len(tasks)} tasks that {learned!r} on {dataset} was taught on, {len(of_set)} are on this data set, "
-            f"reduced or whole, {of_both} of them with {network}; what was fine-tuned from it has seen them, too."
+        sentences.append(
+            f" Of the {len(tasks)} tasks that {learned!r} on {dataset} was taught on, {len(of_set)} are on this data "
+            f"set, reduced or whole, {of_both} of them with {network}."
         )
+    if sentences:
+        sentences.append(" What was fine-tuned from one has seen its tasks, too.")
+    return sentences
 
 
 def _our_rows(found) -> list[dict[str, Any]]:

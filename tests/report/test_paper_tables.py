@@ -91,7 +91,7 @@ def test_table_2_says_what_a_family_has_of_the_row(tmp_path, monkeypatch):
     _, note = _table(tmp_path, 2)
     assert (
         "Of the 3 tasks that 'default' on fashion_mnist was taught on, 2 are on this data set, reduced or whole, 1 of them "
-        "with lenet5; what was fine-tuned from it has seen them, too." in note
+        "with lenet5. What was fine-tuned from one has seen its tasks, too." in note
     )
 
 
