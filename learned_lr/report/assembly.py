@@ -10,6 +10,7 @@ import pandas as pd
 from learned_lr.report import paper, paper_rows, provenance, sections
 from learned_lr.report.blocks import Block, Figure, Table
 from learned_lr.report.budget import budget
+from learned_lr.report.contenders import contenders
 from learned_lr.report.evaluations import read_evaluation
 from learned_lr.report.grids import read_grid
 from learned_lr.report.pages import html_page, markdown_page
@@ -68,9 +69,10 @@ def _blocks(runs: list[Run], by_job: dict[str, list[Run]]) -> list[Block]:
     evaluations = [read_evaluation(run) for run in by_job["evaluate"]]
     grids = [(run, read_grid(run)) for run in by_job["baseline"]]
     trainings = [read_training(run) for run in by_job["train"]]
+    compared = {evaluation: contenders(evaluation, runs) for evaluation in evaluations}
     return [
-        *paper.tables(evaluations, runs),
-        *paper_rows.contenders_table(evaluations, runs),
+        *paper.tables(compared),
+        *paper_rows.contenders_table(compared),
         *(b for e in evaluations for b in sections.evaluation_section(e)),
         *sections.grids_section(grids),
         *sections.trainings_section(trainings),

@@ -11,10 +11,9 @@ from typing import Any
 
 from learned_lr.report import statistics
 from learned_lr.report.blocks import Block, Bold, Heading, Table
-from learned_lr.report.contenders import GRID, contenders
+from learned_lr.report.contenders import GRID, Contender
 from learned_lr.report.evaluations import METRICS, Evaluation
-from learned_lr.report.reading import Run
-from learned_lr.report.tables import UNKNOWN, is_known, number, with_deviation
+from learned_lr.report.tables import UNKNOWN, is_known, number, plus_minus
 
 # Columns of a comparison's difference.
 DIFFERENCE = ("difference", "difference_low", "difference_high")
@@ -86,14 +85,13 @@ def has_pair(pair: str) -> bool:
     return pair in {f"{row['dataset']}_{row['model']}" for row in printed("table1.csv")}
 
 
-def tables(evaluations: Sequence[Evaluation], runs: Sequence[Run]) -> Iterator[Block]:
+def tables(compared: Mapping[Evaluation, Sequence[Contender]]) -> Iterator[Block]:
     """Yields Table 1 and Table 2; the paper's rows stand there whether ours do or not.
 
     Args:
-      evaluations: all evaluate runs.
-      runs: all runs of the root directory: what was searched and trained.
+      compared: of all evaluate runs, what each compared.
     """
-    found = [c for evaluation in evaluations for c in _comparisons(evaluation, runs)]
+    found = [c for item in compared.items() for c in _comparisons(*item)]
     yield Heading("Tables 1 and 2")
     for is_transfer in (False, True):
         own = [c for c in found if (c.source is not None) == is_transfer]
@@ -112,9 +110,9 @@ class _Comparison:
     num_samples: tuple[float | None, float | None]
 
 
-def _comparisons(evaluation, runs) -> Iterator[_Comparison]:
+def _comparisons(evaluation, contenders) -> Iterator[_Comparison]:
     """The controllers of an evaluation against its reference, those from elsewhere against their source's grid first."""
-    known = {c.name: c for c in contenders(evaluation, runs)}
+    known = {c.name: c for c in contenders}
     for learned in evaluation.learned:
         if not evaluation.source_tasks(learned):
             continue  # It may be of either table.
@@ -251,9 +249,8 @@ def _paper_values(paper, treated, baseline) -> dict[str, Any]:
                 row[f"{who}_{metric}{suffix}"] = value
         is_significant = paper[f"{metric.replace('test_', '')}_significant"] == "yes"
         row[f"{metric}_star"] = "*" if is_significant else ""
-    for who, num_runs in NUM_RUNS.items():
-        num_runs = 0 if "source_dataset" in paper else num_runs
-        row[f"{who}_gradient_samples"] = num_runs * SAMPLES_PER_RUN
+    for who in NUM_RUNS:
+        _, row[f"{who}_gradient_samples"] = printed_spend(paper, who)
     return row
 
 
@@ -267,7 +264,7 @@ def _cells(row):
         for who in ("baseline", "learned"):
             found = (row.get(f"{who}_{metric}{s}") for s in ("", "_std", "_between"))
             star = row[f"{metric}_star"] if who == "learned" else ""
-            means.append(with_deviation(*found) + star)
+            means.append(plus_minus(*found) + star)
     spends = []
     for who, prefix in (("baseline", ""), ("learned", each)):
         samples = row[f"{who}_gradient_samples"]
@@ -281,6 +278,17 @@ def difference(row: Mapping[str, Any]) -> str:
     low, high = (row.get(f"test_loss_difference_{end}") for end in ("low", "high"))
     text = number(row.get("test_loss_difference"), "+.4f")
     return f"{text} [{low:+.4f}, {high:+.4f}]" if is_known(low) else text
+
+
+def printed_spend(row: Mapping[str, str], who: str) -> tuple[int, float]:
+    """Returns (runs, gradient samples) that one side of a printed row cost on its task.
+
+    Args:
+      row: of `printed`; one of Table 2 comes from another task and cost nothing on its own.
+      who: 'baseline' or 'learned'.
+    """
+    num_runs = 0 if "source_dataset" in row else NUM_RUNS[who]
+    return num_runs, num_runs * SAMPLES_PER_RUN
 
 
 def printed(name: str) -> list[dict[str, str]]:

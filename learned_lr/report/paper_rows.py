@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from learned_lr.report import paper
@@ -12,12 +12,10 @@ from learned_lr.report.contenders import (
     EXPECTED,
     GRID,
     Contender,
-    contenders,
     has_grid,
 )
 from learned_lr.report.evaluations import METRICS, Evaluation
-from learned_lr.report.reading import Run
-from learned_lr.report.tables import UNKNOWN, number, with_deviation
+from learned_lr.report.tables import UNKNOWN, number, plus_minus
 
 # Of the default, in gradient samples: the references of its tasks and three seeds of imitation.
 DEFAULT_SAMPLES = 277_632_533
@@ -48,22 +46,21 @@ _NOTE = (
 
 
 def contenders_table(
-    evaluations: Sequence[Evaluation], runs: Sequence[Run]
+    compared: Mapping[Evaluation, Sequence[Contender]],
 ) -> Iterator[Block]:
     """Yields the table of contenders; what a row lacks is named as not run.
 
     Args:
-      evaluations: all evaluate runs; those without a grid's winner are left out.
-      runs: all runs of the root directory.
+      compared: of all evaluate runs, what each compared; those without a grid's winner are
+        left out.
     """
     groups: dict[tuple[str, str], list[Contender]] = {}
-    used = [e for e in evaluations if has_grid(e) and len(e.rows)]
-    found = [(evaluation, contenders(evaluation, runs)) for evaluation in used]
+    used = [e for e in compared if has_grid(e) and len(e.rows)]
     # What several evaluations have is shown once, of the one with the most contenders.
-    for evaluation, compared in sorted(found, key=lambda item: -len(item[1])):
+    for evaluation in sorted(used, key=lambda e: -len(compared[e])):
         group = groups.setdefault(paper.key_of(evaluation), [])
         known = {_identity(contender) for contender in group}
-        group += [c for c in compared if _identity(c) not in known]
+        group += [c for c in compared[evaluation] if _identity(c) not in known]
     values = []
     for pair, printed in _printed().items():
         values += printed
@@ -157,10 +154,9 @@ def _printed() -> dict[tuple[str, str], list[dict[str, Any]]]:
                         row[f"{metric}{suffix}"] = float(
                             printed[f"{column}_{metric}{suffix}"]
                         )
-                num_runs = 0 if source else paper.NUM_RUNS[who]
-                row["search_runs"] = num_runs
-                row["gradient_samples"] = num_runs * paper.SAMPLES_PER_RUN
-                row["of_the_grid"] = num_runs / paper.NUM_RUNS["baseline"]
+                spend = paper.printed_spend(printed, who)
+                row["search_runs"], row["gradient_samples"] = spend
+                row["of_the_grid"] = spend[0] / paper.NUM_RUNS["baseline"]
                 found.setdefault(pair, []).append(row)
     return found
 
@@ -170,8 +166,7 @@ def _cells(row) -> list[str]:
     if "num_runs" not in row:
         return [*cells, UNKNOWN, "not run", *[UNKNOWN] * (len(_HEADER) - 5)]
     loss, accuracy = (
-        with_deviation(row[m], row[f"{m}_std"], row.get(f"{m}_between"))
-        for m in METRICS
+        plus_minus(row[m], row[f"{m}_std"], row.get(f"{m}_between")) for m in METRICS
     )
     samples, num_controllers = row["gradient_samples"], row.get("num_controllers", 1)
     each = f"{num_controllers} x " if num_controllers > 1 else ""

@@ -18,7 +18,7 @@ def number(value: float | None, form: str) -> str:
     return format(value, form) if is_known(value) else UNKNOWN
 
 
-def with_deviation(
+def plus_minus(
     mean: float | None, deviation: float | None, between: float | None = None
 ) -> str:
     """Returns a mean with what is known of how it varies, in the form of the paper's tables.

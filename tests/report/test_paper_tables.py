@@ -21,7 +21,7 @@ from hand_made_contenders import (
 from hand_made_runs import write_table
 
 from learned_lr.report import assembly, statistics
-from learned_lr.report.tables import with_deviation
+from learned_lr.report.tables import plus_minus
 
 
 def _table(root_dir, number):
@@ -136,7 +136,7 @@ def test_table_1_says_of_pooled_controllers_how_far_they_are_apart(tmp_path):
     ],
 )
 def test_a_mean_with_its_deviations(mean, deviation, between, text):
-    assert with_deviation(mean, deviation, between) == text
+    assert plus_minus(mean, deviation, between) == text
 
 
 def test_one_seed_has_no_deviation_and_a_task_may_have_no_accuracy(tmp_path):
