@@ -48,6 +48,7 @@ def test_the_best_are_run_again_on_other_seeds():
 
 def test_what_was_promised_and_what_was_kept():
     other = BaseSchedule(0.1, 0.1, 0.5, "cosine")
+    third = BaseSchedule(0.4, 0.1, 0.5, "linear")
 
     def rows(task, name, shape, losses):
         shared = {n: str(getattr(shape, n)) for n in SHAPE_COLUMNS}
@@ -60,6 +61,8 @@ def test_what_was_promised_and_what_was_kept():
     for task, shift in (("a", 0.0), ("b", 0.02)):
         found += rows(task, "search", schedule_shapes.OWN, [1.0])
         found += rows(task, "search", other, [0.9])
+        third_loss = {"a": 0.8, "b": 1.3}[task]
+        found += rows(task, "search", third, [third_loss])
         found += rows(task, "choice", other, [0.95, 0.95])
         found += rows(task, "choice", schedule_shapes.OWN, [1.0, 0.94])
         found += rows(task, "comparison", other, [0.99 + shift] * 3)
@@ -67,9 +70,11 @@ def test_what_was_promised_and_what_was_kept():
         found += rows(task, "comparison", schedule_shapes.COSINE, [1.05] * 3)
     lines = schedule_shapes.summary(found).splitlines()[2:]
     cells = [[cell.strip() for cell in line.split("|")[2:-1]] for line in lines]
-    assert cells[0] == ["-0.100 [-0.100, -0.100]", "-0.100", "2 of 2"]
-    assert cells[1] == ["+0.000 [-0.010, +0.010]", "+0.000", "1 of 2"]
-    assert cells[2] == ["+0.050 [+0.050, +0.050]", "+0.050", "0 of 2"]
+    assert cells[0] == ["-0.150 [-0.200, -0.100]", "-0.150", "2 of 2"]
+    # On a the other one, which is best on b, and on b the third.
+    assert cells[1] == ["+0.100 [-0.100, +0.300]", "+0.100", "1 of 2"]
+    assert cells[2] == ["+0.000 [-0.010, +0.010]", "+0.000", "1 of 2"]
+    assert cells[3] == ["+0.050 [+0.050, +0.050]", "+0.050", "0 of 2"]
 
 
 def test_without_references_it_says_so(tmp_path):
