@@ -1,4 +1,4 @@
-"""How a controller learns from a teacher: labelled episodes, and the regression of its actions on theirs (DAgger).
+"""What a controller learns from a teacher: labelled episodes (DAgger); `imitation_fit` has the regression.
 
 The teacher knows what the controller must find out: the rate that tuning found for the task, and the episode's hidden
 multiplier (Ross et al., 2011, arXiv:1011.0686). Must not know run directories, workers or jobs.
@@ -9,15 +9,14 @@ from __future__ import annotations
 import dataclasses
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 
 import gin
 from learned_lr.agents.environment import EnvironmentConfig, LearningRateEnvironment
 from learned_lr.control.controller import Controller
-from learned_lr.control.controller_spec import ControllerSpec
+from learned_lr.control.controller_spec import NETWORKS, ControllerSpec
 from learned_lr.trainees.episode import npz_bytes
 from learned_lr.trainees.episode_groups import EpisodeGroup
 
@@ -28,9 +27,10 @@ class ImitationConfig:
     """How episodes are perturbed and how the controller is fitted; plain values.
 
     Attributes:
-      num_units: width of the hidden layer of tanh units of one network.
+      network: 'mlp', a hidden layer of tanh units, or 'lstm', an LSTM layer.
+      num_units: width of that layer of one network.
       num_networks: networks that are fitted from initial weights of their own; the controller
-        is their mean before the last tanh, which is one MLP with all their units.
+        is their mean before the last tanh, which is one network with all their units.
       action_deviation: standard deviation of the Gaussian noise on the controller's actions
         in labelled episodes, in action units.
       num_fitting_steps: steps of Adam, each over all labelled decisions.
@@ -40,6 +40,7 @@ class ImitationConfig:
         1 for one below: too high a rate can kill a network, too low a rate only delays it.
     """
 
+    network: str = "mlp"
     num_units: int = 32
     num_networks: int = 5
     action_deviation: float = 0.3
@@ -49,6 +50,10 @@ class ImitationConfig:
     too_high_weight: float = 2.0
 
     def __post_init__(self):
+        if self.network not in NETWORKS:
+            raise ValueError(
+                f"Expected imitation.network to be one of {list(NETWORKS)}, found {self.network!r}."
+            )
         for name in (
             "num_units",
             "num_networks",
@@ -188,111 +193,3 @@ def untrained(spec: ControllerSpec, action_deviation: float) -> Controller:
     weights["normalizer_variance"] += 1
     weights["action_deviation"] += np.float32(action_deviation)
     return Controller(spec, weights)
-
-
-def fit(
-    spec: ControllerSpec,
-    config: ImitationConfig,
-    episodes: Mapping[str, Sequence[LabelledEpisodes]],
-    seed: int,
-) -> tuple[Controller, dict[str, float]]:
-    """Fits a controller to the teacher's actions, from scratch.
-
-    Args:
-      spec: of the controller, an MLP of `num_networks * num_units` units.
-      config: how it is fitted.
-      episodes: by the name of their task. All tasks weigh the same, whatever their number
-        of episodes.
-      seed: int >= 0, of the initial weights.
-
-    Returns:
-      The controller; and figures: `fitting_loss`, the mean over networks, and
-      `explained_variance`, the share of the variance of the teacher's actions, in [0, 1] but
-      for a bad fit.
-    """
-    observations, actions, weights = _rows(episodes)
-    mean = np.average(observations, axis=0, weights=weights)
-    variance = np.average((observations - mean) ** 2, axis=0, weights=weights)
-    controller = untrained(spec, config.action_deviation).with_normalizer(
-        mean, variance
-    )
-    inputs = controller.normalized(observations)
-    networks, losses = [], []
-    for number in range(config.num_networks):
-        number += seed * config.num_networks
-        model = _new_model(config.num_units, 2 * number)
-        model.build(inputs.shape)
-        losses.append(_fit_model(model, config, inputs, actions, weights))
-        networks.append(model.get_weights())
-    kernels, biases, action_kernels, action_biases = zip(*networks)
-    merged = {
-        "hidden_kernel": np.concatenate(kernels, axis=1),
-        "hidden_bias": np.concatenate(biases),
-        "action_kernel": np.concatenate(action_kernels) / np.float32(len(networks)),
-        "action_bias": np.mean(action_biases, axis=0),
-    }
-    controller = Controller(spec, {**controller.weights, **merged})
-    hidden = np.tanh(inputs @ merged["hidden_kernel"] + merged["hidden_bias"])
-    found = np.tanh(hidden @ merged["action_kernel"] + merged["action_bias"])[:, 0]
-    unexplained = np.average((found - actions) ** 2, weights=weights)
-    spread = np.average(
-        (actions - np.average(actions, weights=weights)) ** 2, weights=weights
-    )
-    return controller, {
-        "fitting_loss": float(np.mean(losses)),
-        "explained_variance": float(1 - unexplained / max(spread, 1e-12)),
-    }
-
-
-def _new_model(num_units, seed):
-    return tf.keras.Sequential(
-        [
-            tf.keras.layers.Dense(
-                units,
-                activation="tanh",
-                kernel_initializer=tf.keras.initializers.GlorotUniform(seed + number),
-            )
-            for number, units in enumerate((num_units, 1))
-        ]
-    )
-
-
-def _rows(episodes):
-    """Observations, the teacher's actions and weights that sum to 1, over all decisions."""
-    observations, actions, weights = [], [], []
-    for groups in episodes.values():
-        num_rows = sum(item.actions.size for item in groups)
-        for item in groups:
-            observations.append(item.observations.reshape(item.actions.size, -1))
-            actions.append(item.teacher_actions.ravel())
-            weights.append(np.full(item.actions.size, 1 / num_rows / len(episodes)))
-    return tuple(map(np.concatenate, (observations, actions, weights)))
-
-
-def _fit_model(model, config, inputs, actions, weights):
-    inputs, actions, weights = (
-        tf.constant(values, tf.float32) for values in (inputs, actions, weights)
-    )
-    num_steps = config.num_fitting_steps
-    schedule = tf.keras.optimizers.schedules.CosineDecay(
-        config.learning_rate, num_steps
-    )
-    optimizer = tf.keras.optimizers.Adam(schedule, jit_compile=False)
-    optimizer.build(model.trainable_variables)
-    kernels = [layer.kernel for layer in model.layers]
-
-    @tf.function
-    def run():
-        loss = tf.constant(0.0)
-        for _ in tf.range(num_steps):
-            with tf.GradientTape() as tape:
-                error = model(inputs)[:, 0] - actions
-                cost = tf.where(error > 0, config.too_high_weight, 1.0)
-                loss = tf.reduce_sum(weights * cost * error**2)
-                penalty = tf.add_n([tf.reduce_mean(kernel**2) for kernel in kernels])
-                total = loss + config.weight_decay * penalty
-            gradients = tape.gradient(total, model.trainable_variables)
-            optimizer.apply_gradients(zip(gradients, model.trainable_variables))
-        return loss
-
-    return float(run())

@@ -101,7 +101,7 @@ def _spec(environment_config, config, tasks):
         # No relative feature is in units of a task: the cap of the losses has no part in it.
         ObservationSpec.max_loss,
         family_runs.typical(tasks.values()),
-        network="mlp",
+        network=config.network,
         num_units=config.num_networks * config.num_units,
         activation="tanh",
         source_tasks=tuple(sorted(tasks)),

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import tqdm
 
-from learned_lr.agents import imitation
+from learned_lr.agents import imitation, imitation_fit
 from learned_lr.control.base_schedules import BaseSchedule
 from learned_lr.control.controller import Controller
 from learned_lr.execution import cache, seeds
@@ -104,7 +104,7 @@ class Rounds:
             for number in range(1, num_rounds + 1):
                 self._label(workers, number, controller, num_tasks, bar)
                 spec = dataclasses.replace(spec, provenance={"round": number})
-                controller, fit = imitation.fit(
+                controller, fit = imitation_fit.fit(
                     spec, self._config, self._labelled, self._seed
                 )
                 self._run.save_controller(f"controllers/round_{number:02d}", controller)
