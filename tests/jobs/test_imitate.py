@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from killed_writes import run_killed_at_writes
 
-from learned_lr.agents import imitation
+from learned_lr.agents import imitation, imitation_fit
 from learned_lr.control.base_schedules import BaseSchedule
 from learned_lr.control.controller import Controller
 from learned_lr.execution.run_directory import RunDirectory
@@ -204,7 +204,7 @@ def test_a_finished_run_is_not_run_again(
     launch_job, finished, tmp_path, monkeypatch, capsys
 ):
     shutil.copytree(finished, _path(tmp_path))
-    monkeypatch.setattr(imitation, "fit", None)
+    monkeypatch.setattr(imitation_fit, "fit", None)
     assert _run(launch_job, tmp_path) == 0
     output = capsys.readouterr().out
     assert "holds a finished run: nothing is left to do" in output
