@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 _FREE_BINDINGS = (
     "baseline.earlier_run",
     "evaluate.earlier_run",
+    "references.earlier_run",
     "workers.address",
     "workers.engine",
     "workers.num_gpus",

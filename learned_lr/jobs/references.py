@@ -12,13 +12,13 @@ from learned_lr.execution import cache, configured, seeds
 from learned_lr.execution.csv_tables import CsvTable
 from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
-from learned_lr.jobs import tuned_cosines
+from learned_lr.jobs import earlier_references, tuned_cosines
+from learned_lr.jobs.earlier_references import TABLE
 from learned_lr.jobs.regrets import FILE, log_loss
 from learned_lr.jobs.tuned_cosines import PeakSearch
 from learned_lr.report.tables import markdown_table
 from learned_lr.trainees.families import SPLITS
 
-TABLE = "references.csv"
 COLUMNS = (
     "task",
     "split",
@@ -40,6 +40,7 @@ def references(
     num_seeds: int = 2,
     splits: tuple[str, ...] = SPLITS,
     seed: int = 0,
+    earlier_run: str | None = None,
 ) -> str:
     """Finds the best peak of the base schedule on every task of a family, by validation loss.
 
@@ -59,6 +60,8 @@ def references(
       splits: the splits of the family whose tasks are run.
       seed: which seeds these are, in [0, 10000), out of those for selection: never held-out ones, but
         those on which an imitation of the same seed evaluates its rounds.
+      earlier_run: the run directory of another family's references, relative to the root
+        directory: tasks that it has are taken over from its tables and not run again.
 
     Returns:
       A summary as a Markdown table.
@@ -76,43 +79,43 @@ def references(
     run.begin(gin.operative_config_str(), {"run": seed, "runs": run_seeds})
     if run.is_finished:
         return run.finished_message(_SUMMARY)
+    known = earlier_references.read(run, earlier_run, [m.name for m in members])
+    if known.rows:
+        print(
+            f"Taken over from {earlier_run}: {len(known.rows)} of {len(members)} tasks."
+        )
     table = CsvTable(run, TABLE, COLUMNS)
-    found: dict[int, PeakSearch] = {}
-    progress = tqdm.tqdm(total=len(members), desc="tasks", unit="task", mininterval=1)
+    rows: dict[str, list[dict]] = {
+        member.name: [{**row, "split": member.split} for row in known.rows[member.name]]
+        for member in members
+        if member.name in known.rows
+    }
+    missing = [member for member in members if member.name not in rows]
+    progress = tqdm.tqdm(total=len(missing), desc="tasks", unit="task", mininterval=1)
     with Workers(workers_config) as workers, progress as bar:
 
         def on_search(index, search):
-            found[index] = search
-            done = sorted(found)
-            table.write([row for i in done for row in _rows(members[i], found[i])])
+            rows[missing[index].name] = _rows(missing[index], search)
+            table.write([row for m in members for row in rows.get(m.name, ())])
             bar.update()
 
         searches = cache.map_episodes(
             run,
             workers,
             tuned_cosines.search,
-            [(member.task, base, peaks, run_seeds) for member in members],
-            [member.name for member in members],
+            [(member.task, base, peaks, run_seeds) for member in missing],
+            [member.name for member in missing],
             PeakSearch,
             on_search,
         )
-    documents = {
-        member.name: _reference(search, peaks)
-        for member, search in zip(members, searches)
-    }
+    table.write([row for m in members for row in rows[m.name]])
+    found = {m.name: _reference(s, peaks) for m, s in zip(missing, searches)}
+    found.update(known.documents)
+    documents = {member.name: found[member.name] for member in members}
     run.write(FILE, (json.dumps(documents, indent=1) + "\n").encode())
     summary = _summary(members, documents)
     run.write(_SUMMARY, summary.encode())
-    run.finish(
-        num_tasks=len(members),
-        num_runs=sum(len(search.peaks) for search in searches),
-        num_trainee_steps=sum(
-            len(search.peaks) * member.task.num_trainee_steps
-            for member, search in zip(members, searches)
-        ),
-        num_diverged=int(sum(search.diverged.sum() for search in searches)),
-        cpu_sec=float(sum(search.cpu_sec.sum() for search in searches)),
-    )
+    run.finish(**_costs(members, table.rows()))
     return summary
 
 
@@ -130,6 +133,18 @@ def _rows(member, search):
         }
         for index in range(len(search.peaks))
     ]
+
+
+def _costs(members, rows):
+    """What all runs came to, those that were taken over included."""
+    num_steps = {member.name: member.task.num_trainee_steps for member in members}
+    return {
+        "num_tasks": len(members),
+        "num_runs": len(rows),
+        "num_trainee_steps": sum(num_steps[row["task"]] for row in rows),
+        "num_diverged": sum(row["diverged"] == "True" for row in rows),
+        "cpu_sec": sum(float(row["cpu_sec"]) for row in rows),
+    }
 
 
 def _reference(search, grid):

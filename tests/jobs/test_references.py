@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import shutil
 
 import numpy as np
 import pytest
@@ -153,3 +155,104 @@ def test_nothing_is_judged_by_another_base_than_was_tuned(launch_job, path, caps
     message = "base_schedule.warmup_fraction is 0.05 there and 0.2 here"
     assert message in capsys.readouterr().err
     assert launch_job("judge", root_dir, config=config) == 0
+
+
+NEW = "quadratic-d3-noise20-s25"
+EARLIER = "references.earlier_run = 'references/toys/toy'"
+# One of the earlier tasks is of another split here, one is left out.
+MORE = (
+    CONFIG.replace("'toys'", "'more'")
+    .replace("held_out", "selection")
+    .replace(QUICK, NEW)
+)
+
+
+def _with_earlier(path, root_dir, *left_out):
+    """A root directory that has the earlier references as a published folder has them."""
+    folder = root_dir / "references" / "toys" / "toy"
+    folder.mkdir(parents=True)
+    for name in ("operative_config.gin", "references.csv", "references.json"):
+        if name not in left_out:
+            (folder / name).write_bytes((path / name).read_bytes())
+    return folder
+
+
+def _more(root_dir):
+    return root_dir / "references" / "more" / "toy"
+
+
+def test_a_larger_family_takes_over_what_is_known(
+    launch_job, path, tmp_path, monkeypatch, capsys
+):
+    alone, root_dir = tmp_path / "alone", tmp_path / "taken"
+    assert launch_job("references", alone, config=MORE) == 0
+    _with_earlier(path, root_dir)
+    searched, search = [], tuned_cosines.search
+
+    def spy(task, *arguments):
+        searched.append(task.num_trainee_steps)
+        return search(task, *arguments)
+
+    monkeypatch.setattr(tuned_cosines, "search", spy)
+    assert launch_job("references", root_dir, EARLIER, config=MORE) == 0
+    assert searched == [25]
+    assert (
+        "Taken over from references/toys/toy: 1 of 2 tasks." in capsys.readouterr().out
+    )
+    assert _rows(_more(root_dir)) == _rows(_more(alone))
+    for name in ("references.json", "references.md"):
+        assert (_more(root_dir) / name).read_bytes() == (
+            _more(alone) / name
+        ).read_bytes()
+    ours, theirs = (
+        json.loads((_more(r) / "run.json").read_text())["results"]
+        for r in (root_dir, alone)
+    )
+    for name in ("num_tasks", "num_runs", "num_trainee_steps", "num_diverged"):
+        assert ours[name] == theirs[name]
+
+
+def test_taking_over_it_resumes_to_the_same_end(launch_job, path, tmp_path):
+    alone, root_dir = tmp_path / "alone", tmp_path / "taken"
+    assert launch_job("references", alone, config=MORE) == 0
+    folder = _with_earlier(path, root_dir)
+    starts = []
+
+    def launch():
+        # What was taken over is kept, whatever becomes of where it came from.
+        if starts and (_more(root_dir) / "earlier.json").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        starts.append(None)
+        return launch_job("references", root_dir, EARLIER, config=MORE)
+
+    assert run_killed_at_writes(launch) >= 6
+    assert not folder.exists()
+    assert _rows(_more(root_dir)) == _rows(_more(alone))
+
+
+@pytest.mark.parametrize(
+    ("left_out", "binding", "message"),
+    [
+        ("references.csv", "references.seed = 0", "found no .*references.csv"),
+        ("", "references.seed = 1", "references.seed is 0 there and 1 here"),
+        ("", "references.max_peak = 0.1", "max_peak is 0.3 there and 0.1 here"),
+        ("", "family.num_decisions = 1", "num_decisions is 5 there and 1 here"),
+    ],
+)
+def test_earlier_references_that_are_none_or_others_are_refused(
+    launch_job, path, tmp_path, capsys, left_out, binding, message
+):
+    _with_earlier(path, tmp_path, left_out)
+    assert launch_job("references", tmp_path, EARLIER, binding, config=MORE) == 1
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_damaged_earlier_tables_are_refused(launch_job, path, tmp_path, capsys):
+    folder = _with_earlier(path, tmp_path)
+    content = (folder / "references.csv").read_text().splitlines()
+    (folder / "references.csv").write_text(content[0] + "\n")
+    assert launch_job("references", tmp_path, EARLIER, config=MORE) == 1
+    assert f"found none of {NOISY}" in capsys.readouterr().err
+    (folder / "references.json").write_text("{")
+    assert launch_job("references", tmp_path, EARLIER, config=MORE) == 1
+    assert "Expected whole tables" in capsys.readouterr().err

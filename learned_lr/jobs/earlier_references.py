@@ -1,0 +1,105 @@
+"""References of another family, taken over by one that shares tasks with it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+from learned_lr.execution.run_configs import bindings, differing
+from learned_lr.execution.run_directory import (
+    CONFIG_FILE,
+    RunDirectory,
+    RunDirectoryError,
+)
+from learned_lr.jobs.regrets import FILE
+
+TABLE = "references.csv"
+# What is taken over, so that a run that goes on has what it began with.
+_COPY = "earlier.json"
+_FREE = ("references.earlier_run", "references.splits")
+
+
+class Earlier(NamedTuple):
+    """What is known of tasks, by their names.
+
+    Attributes:
+      rows: of `references.csv`, as text by column.
+      documents: of `references.json`.
+    """
+
+    rows: dict[str, list[dict[str, str]]]
+    documents: dict[str, dict[str, Any]]
+
+
+def read(run: RunDirectory, earlier: str | None, names: Collection[str]) -> Earlier:
+    """Returns what earlier references know of a run's tasks.
+
+    A task's name is its definition; peaks, seeds, base schedule and decisions must be the same.
+
+    Args:
+      run: the run directory, begun.
+      earlier: the run directory of other references, relative to the root directory; None
+        for none.
+      names: the run's tasks.
+
+    Raises:
+      RunDirectoryError: if there are none, they were made otherwise, or their tables are damaged.
+    """
+    if earlier is None:
+        return Earlier({}, {})
+    copy = run.read(_COPY)
+    if copy is not None:
+        return Earlier(**json.loads(copy))
+    folder = os.path.join(run.root_dir, earlier)
+    try:
+        config, table, documents = (
+            _text(folder, name) for name in (CONFIG_FILE, TABLE, FILE)
+        )
+    except OSError as error:
+        raise RunDirectoryError(
+            f"Expected the run directory of earlier references at {folder}, found no {error.filename}."
+        ) from error
+    here = _made_by((run.read(CONFIG_FILE) or b"").decode())
+    if found := differing(_made_by(config), here):
+        raise RunDirectoryError(
+            f"Expected {folder} to hold references made alike, found others: {'; '.join(found)}."
+        )
+    try:
+        by_task = json.loads(documents)
+        taken = {name: by_task[name] for name in names if name in by_task}
+        rows: dict[str, list[dict[str, str]]] = {name: [] for name in taken}
+        for row in csv.DictReader(io.StringIO(table)):
+            if row["task"] in rows:
+                rows[row["task"]].append(row)
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunDirectoryError(
+            f"Expected whole tables in {folder}, found {type(error).__name__}: {error}."
+        ) from error
+    if missing := [name for name, found in rows.items() if not found]:
+        raise RunDirectoryError(
+            f"Expected rows of every task of {FILE} in {os.path.join(folder, TABLE)}, found none of {missing[0]}."
+        )
+    known = Earlier(rows, taken)
+    run.write(_COPY, json.dumps(known._asdict()).encode())
+    run.add_input(_COPY)
+    return known
+
+
+def _text(folder, name):
+    with open(os.path.join(folder, name), encoding="utf-8") as file:
+        return file.read()
+
+
+def _made_by(config):
+    bound = bindings(config)
+    return {
+        name: value
+        for name, value in bound.items()
+        if name == "family.num_decisions"
+        or name not in _FREE
+        and name.startswith(("references.", "base_schedule."))
+    }
