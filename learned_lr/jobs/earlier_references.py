@@ -15,7 +15,7 @@ from learned_lr.execution.run_directory import (
     RunDirectory,
     RunDirectoryError,
 )
-from learned_lr.jobs.regrets import FILE
+from learned_lr.jobs.regrets import FILE, base_schedule_bindings
 
 TABLE = "references.csv"
 # What is taken over, so that a run that goes on has what it began with.
@@ -95,11 +95,11 @@ def _text(folder, name):
 
 
 def _made_by(config):
-    bound = bindings(config)
-    return {
+    made_by = {
         name: value
-        for name, value in bound.items()
+        for name, value in bindings(config).items()
         if name == "family.num_decisions"
         or name not in _FREE
-        and name.startswith(("references.", "base_schedule."))
+        and name.startswith("references.")
     }
+    return {**made_by, **base_schedule_bindings(config)}

@@ -131,8 +131,8 @@ def _check_config(run, path):
     if not os.path.isfile(path):
         return
     with open(path, encoding="utf-8") as file:
-        there = _base_schedule(file.read())
-    here = _base_schedule((run.read(CONFIG_FILE) or b"").decode())
+        there = base_schedule_bindings(file.read())
+    here = base_schedule_bindings((run.read(CONFIG_FILE) or b"").decode())
     found = differing(there, here)
     if found:
         raise RunDirectoryError(
@@ -141,7 +141,8 @@ def _check_config(run, path):
         )
 
 
-def _base_schedule(config):
+def base_schedule_bindings(config: str) -> dict[str, str]:
+    """Returns a config's base schedule by parameter, as text; what an older config lacks has its default."""
     bound, fields = bindings(config), dataclasses.fields(BaseSchedule)
     names = {f"base_schedule.{field.name}": repr(field.default) for field in fields}
     return {name: bound.get(name, default) for name, default in names.items()}
