@@ -72,17 +72,31 @@ def read(run: RunDirectory, earlier: str | None, names: Collection[str]) -> Earl
         by_task = json.loads(documents)
         taken = {name: by_task[name] for name in names if name in by_task}
         rows: dict[str, list[dict[str, str]]] = {name: [] for name in taken}
+        run_seeds = set()
         for row in csv.DictReader(io.StringIO(table)):
+            run_seeds.add(row["seed"])
             if row["task"] in rows:
                 rows[row["task"]].append(row)
+        runs = {
+            name: {(float(row["peak"]), row["seed"]) for row in rows[name]}
+            for name in taken
+        }
+        expected = {
+            name: {
+                (float(peak), seed) for peak in document["losses"] for seed in run_seeds
+            }
+            for name, document in taken.items()
+        }
     except (ValueError, KeyError, TypeError) as error:
         raise RunDirectoryError(
             f"Expected whole tables in {folder}, found {type(error).__name__}: {error}."
         ) from error
-    if missing := [name for name, found in rows.items() if not found]:
-        raise RunDirectoryError(
-            f"Expected rows of every task of {FILE} in {os.path.join(folder, TABLE)}, found none of {missing[0]}."
-        )
+    for name in taken:
+        if not runs[name] or runs[name] != expected[name]:
+            raise RunDirectoryError(
+                f"Expected a row of {os.path.join(folder, TABLE)} for each of the {len(taken[name]['losses'])} peaks that "
+                f"{FILE} has of {name}, and for each seed; found {len(runs[name])} rows."
+            )
     known = Earlier(rows, taken)
     run.write(_COPY, json.dumps(known._asdict()).encode())
     run.add_input(_COPY)

@@ -255,9 +255,14 @@ def test_earlier_references_that_are_none_or_others_are_refused(
 def test_damaged_earlier_tables_are_refused(launch_job, path, tmp_path, capsys):
     folder = _with_earlier(path, tmp_path)
     content = (folder / "references.csv").read_text().splitlines()
-    (folder / "references.csv").write_text(content[0] + "\n")
-    assert launch_job("references", tmp_path, EARLIER, config=MORE) == 1
-    assert f"found none of {NOISY}" in capsys.readouterr().err
+    lines = [line for line in content if line.startswith(NOISY)]
+    assert lines
+    for kept in ([], lines[:-1]):
+        rows = [line for line in content if line not in lines] + kept
+        (folder / "references.csv").write_text("\n".join(rows) + "\n")
+        assert launch_job("references", tmp_path, EARLIER, config=MORE) == 1
+        error = capsys.readouterr().err
+        assert f"has of {NOISY}" in error and f"found {len(kept)} rows" in error
     (folder / "references.json").write_text("{")
     assert launch_job("references", tmp_path, EARLIER, config=MORE) == 1
     assert "Expected whole tables" in capsys.readouterr().err
