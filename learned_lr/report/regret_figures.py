@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib
 import matplotlib.figure
 import matplotlib.ticker
 import numpy as np
@@ -158,4 +159,6 @@ def _beyond(value, sign):
 
 
 def _color(index):
-    return f"C{index % 10}"
+    """Ten colours, then their light sisters."""
+    index %= 20
+    return matplotlib.colormaps["tab20"].colors[2 * (index % 10) + index // 10]
