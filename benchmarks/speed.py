@@ -5,7 +5,7 @@ Run on an idle machine, from the repository's root:
     python -m benchmarks.speed                  # step, reset, memory, update
     python -m benchmarks.speed --part=workers   # one worker process against two
 
-`--task` and `--bindings` choose another task. Each figure is a median over pairs that were
+`--task` chooses another task. Each figure is a median over pairs that were
 measured one right after the other, so that a drift of the machine's speed cancels out.
 """
 
