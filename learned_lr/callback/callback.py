@@ -22,7 +22,7 @@ from learned_lr.callback import (
 from learned_lr.callback.brake import SafetyBrake
 from learned_lr.callback.controlled_fit import ControlledFit
 from learned_lr.callback.controlled_run import ControlledRun
-from learned_lr.callback.run_length import run_length
+from learned_lr.callback.run_length import going_on, run_length
 from learned_lr.callback.running_fit import FitArguments
 from learned_lr.control import measurements
 from learned_lr.control.checks import check_count
@@ -224,7 +224,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
         if self._fit is None:  # Nothing was left to train.
             return
         fit, self._fit = self._fit, None  # With its copies of the weights.
-        fit.end()
+        fit.end(fit.run.step >= (self.num_training_steps or 0))
         total = time.perf_counter() - self._begin
         self.measuring_fraction = fit.measuring_sec / total
         if self.verbose:
@@ -266,7 +266,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
             self._arguments, "on_train_begin() before on_epoch_begin()"
         )
         self._arguments = None  # Let go of, so that its data are not kept alive.
-        num_steps, num_done = run_length(self.params, self.num_training_steps, epoch)
+        planned = run_length(self.params, self.num_training_steps, epoch)
         backends.sync(self.model)
         num_updates = optimizers.num_updates(self.model.optimizer)
         files = run_start.state_files(self.backup_dir, fit.callbacks)
@@ -274,19 +274,20 @@ class LearnedLearningRate(keras.callbacks.Callback):
         optimizer, compiled = self.model.optimizer, self._compiled_rate
         rates = starting_rates.find(optimizer, compiled, *self._rates)
         self._run = run_start.start(
-            lambda: self._new_run(num_steps, num_done, rates, fit.is_weighted),
+            lambda: self._new_run(*planned, rates, fit.is_weighted),
             previous,
             files,
             num_updates,
         )
-        loop = self._run.loop
-        loop.set_length(num_steps, self.control_interval, self._run.step)
+        run, length = self._run, self.num_training_steps
+        num_steps = length or going_on(*planned, run.step, self.params, fit.callbacks)
+        run.loop.set_length(num_steps, self.control_interval, run.step)
         inside = measurements.look_inside(self.controller.spec.observation.features)
         sample, training, log = held_out_sample.draw(
             self.model,
             fit,
             inside,
-            loop.control_interval,
+            run.loop.control_interval,
             self.validation_batch,
             self.seed,
             self.loss,
@@ -294,7 +295,6 @@ class LearnedLearningRate(keras.callbacks.Callback):
             bool(self.verbose),
         )
         rates.tell(bool(self.verbose))
-        length, run = self.num_training_steps, self._run
         run_hints.warn(optimizer, fit.callbacks, self.params, length, epoch, run)
         measured = sample, training, self.final_layer
         return ControlledFit(self.model, run, *measured, files, log, compiled)

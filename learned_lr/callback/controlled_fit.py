@@ -174,13 +174,17 @@ class ControlledFit:
             # A backup may be that of the epoch before.
             self._files.remove_before(before or 0)
 
-    def end(self) -> None:
-        """Looks at the weights a last time; nothing is left to restore."""
+    def end(self, is_over: bool = True) -> None:
+        """Looks at the weights a last time.
+
+        Args:
+          is_over: whether the run ends with this fit, so that nothing is left to restore.
+        """
         if not weights.are_finite(self._model):
             self._brake()
         metric_resets.leave(self._model)
         self._rate.give_back()
-        if self._files is not None:
+        if self._files is not None and is_over:
             self._files.clear()
 
     def _decide(self) -> None:

@@ -162,14 +162,15 @@ def untrained_loss(
     Raises:
       ValueError: if it is not finite.
     """
-    loss = validation_loss
+    losses = {"held-out": validation_loss}
     if training_sample is not None:
-        loss = training_sample.measure()[0]
-    if not math.isfinite(loss):
-        raise ValueError(
-            "Expected a finite loss of the untrained model on the held-out examples, "
-            f"found {loss!r}."
-        )
+        losses["training"] = training_sample.measure()[0]
+    for name, loss in losses.items():
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"Expected a finite loss of the untrained model on the {name} examples, "
+                f"found {loss!r}."
+            )
     return loss
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+import keras
 
 
 def run_length(
@@ -33,3 +35,29 @@ def run_length(
             "num_training_steps."
         )
     return per_epoch * epochs, epoch * per_epoch
+
+
+def going_on(
+    planned: int,
+    num_done: int,
+    step: int,
+    params: Mapping[str, Any],
+    callbacks: Iterable[keras.callbacks.Callback],
+) -> int:
+    """Returns the training steps of a whole run at whose step an epoch begins.
+
+    They are those planned where the epochs before had as many steps each. Where they had not, since another fit had larger
+    minibatches or ended inside an epoch, it is the steps of this fit that count, and those that were done.
+
+    Args:
+      planned: training steps of the whole run, if all its epochs are alike.
+      num_done: those done before the epoch that begins, likewise.
+      step: those done.
+      params: as `run_length` takes them, with a known number of steps an epoch.
+      callbacks: those of the fit; a `BackupAndRestore` may begin inside an epoch.
+    """
+    is_inside = num_done < step < num_done + params["steps"] and any(
+        isinstance(x, keras.callbacks.BackupAndRestore) and x.save_freq != "epoch"
+        for x in callbacks
+    )
+    return planned if is_inside else step + planned - num_done

@@ -59,7 +59,12 @@ def take(data: Any, num_examples: int, seed: int = 0) -> tuple[Any, Any, Any]:
     is_pair = isinstance(data, (tuple, list)) and not hasattr(data, "__next__")
     if is_pair or isinstance(data, dict) or hasattr(data, "shape"):
         parts = _parts(data)
-        size = len(nested_structures.leaves(parts)[0])
+        sizes = [len(array) for array in nested_structures.leaves(parts)]
+        size = sizes[0]
+        if set(sizes) != {size}:
+            raise ValueError(
+                f"Expected as many examples in all arrays of the validation data, found {sizes}."
+            )
         rows = np.random.default_rng(seed).permutation(size)[:num_examples]
         rows.sort()
         parts = nested_structures.map_structure(lambda a: _array(a)[rows], parts)

@@ -55,21 +55,25 @@ def _scale(model: keras.Model, fit: FitArguments, targets: Any, weights: Any) ->
         return 1.0
     if fit.targets is None and not fit.class_weight:
         return 1.0  # A pipeline, whose weights can't be seen.
-    train = _mean(fit.sample_weight)
+    num_outputs = len(nested_structures.leaves(fit.targets))
+    train, held_out = (_mean(w, num_outputs) for w in (fit.sample_weight, weights))
+    if train is None or held_out is None:
+        return 1.0
     if fit.class_weight:
         classes = targets if fit.targets is None else fit.targets
         train *= _mean_class_weight(fit.class_weight, classes)
-    held_out = _mean(weights)
     return held_out / train if min(held_out, train) > 0 else 1.0
 
 
-def _mean(weights: Any) -> float:
+def _mean(weights: Any, num_outputs: int) -> float | None:
+    """The mean weight; None where outputs have different ones, whose shares of the loss can't be seen."""
     arrays = nested_structures.leaves(weights)
-    if not arrays:
+    means = [float(np.mean(backends.to_numpy(array))) for array in arrays]
+    if isinstance(weights, (dict, list, tuple)):
+        means += [1.0] * (num_outputs - len(means))  # Outputs without weights.
+    if not means:
         return 1.0
-    return float(
-        np.mean(np.concatenate([np.ravel(backends.to_numpy(a)) for a in arrays]))
-    )
+    return means[0] if max(means) <= 1.01 * min(means) else None
 
 
 def _mean_class_weight(weights: dict[int, float], targets: Any) -> float:

@@ -185,7 +185,7 @@ class ControlLoop:
         Raises:
           ValueError: if a loss is not finite, a feature's input is missing, or the step is before that of the call before.
         """
-        last = self.training_step
+        last = self.training_step if self._is_started else None
         due = 0 if last is None else last + self.control_interval
         training_step = self._levels.checked(training_step, due)
         check_finite(train_loss, validation_loss, training_step)

@@ -124,3 +124,5 @@ def test_untrained_loss(digits, compiled):
     assert untrained_loss(2.5, sample) == pytest.approx(expected, rel=1e-5)
     with pytest.raises(ValueError, match="finite loss of the untrained model"):
         untrained_loss(math.nan, None)
+    with pytest.raises(ValueError, match="the held-out examples, found inf"):
+        untrained_loss(math.inf, sample)

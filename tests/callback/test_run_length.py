@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import keras
 import pytest
 
-from learned_lr.callback.run_length import run_length
+from learned_lr import LearnedLearningRate
+from learned_lr.callback.run_length import going_on, run_length
 
 
 @pytest.mark.parametrize(
@@ -32,3 +34,62 @@ def test_length_and_what_is_done(params, num_training_steps, epoch, expected):
 def test_unknown_length(params, message):
     with pytest.raises(ValueError, match=message):
         run_length(params, None, 0)
+
+
+@pytest.mark.parametrize(
+    "step, save_freq, expected",
+    [
+        (100, None, 200),  # The epochs before were alike.
+        (125, None, 225),
+        (50, None, 150),  # They had half as many steps.
+        (107, None, 207),  # The one before ended inside, and is run again.
+        (107, "epoch", 207),
+        (107, 7, 200),  # The epoch goes on where the backup was made.
+        (127, 7, 227),
+    ],
+)
+def test_length_of_a_run_that_goes_on(tmp_path, step, save_freq, expected):
+    callbacks = [keras.callbacks.EarlyStopping()]
+    if save_freq is not None:
+        backup = keras.callbacks.BackupAndRestore
+        callbacks.append(backup(str(tmp_path), save_freq=save_freq))
+    assert going_on(200, 100, step, {"steps": 20, "epochs": 10}, callbacks) == expected
+
+
+@pytest.mark.parametrize("batch_size", [8, 16, 64])
+def test_a_run_ends_at_nearly_0_whatever_minibatches_the_next_fit_has(
+    digits, batch_size
+):
+    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10)])
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    data = {"x": digits[0][:320], "y": digits[1][:320]}
+    data |= {"validation_data": (digits[0][320:400], digits[1][320:400]), "verbose": 0}
+    callback = LearnedLearningRate(verbose=0)
+    callbacks = [callback]
+    model.fit(**data, epochs=2, batch_size=32, callbacks=callbacks)
+    model.fit(
+        **data, epochs=4, initial_epoch=2, batch_size=batch_size, callbacks=callbacks
+    )
+    loop, length = callback._run.loop, 20 + 2 * 320 // batch_size
+    assert callback._run.step == loop.num_training_steps == length
+    rates = [loop.rate_at(step) for step in range(20, length)]
+    assert rates[-1] < 0.15 * max(rates)
+
+
+def test_states_are_kept_until_the_run_ends(digits, tmp_path):
+    x, y, *validation_data = digits
+    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10)])
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    kept = []
+    for _ in range(2):
+        # As another process would, with the model that the first one saved.
+        callback = LearnedLearningRate(
+            num_training_steps=40,
+            validation_data=validation_data,
+            backup_dir=str(tmp_path),
+            verbose=0,
+        )
+        model.fit(x, y, batch_size=32, callbacks=[callback], verbose=0)
+        kept.append([*tmp_path.rglob("*.npz")] != [])
+    assert callback._run.step == 40
+    assert kept == [True, False]

@@ -108,6 +108,7 @@ def test_an_iterator_that_is_read_by_index_can_be_read_again():
         ((_INPUTS[:0], _TARGETS[:0]), "with examples"),
         (iter([(_INPUTS, _TARGETS)]), "found an iterator"),
         ([], "found 0 parts"),
+        ((np.zeros((4, 1)), np.zeros(6)), r"as many examples .* found \[4, 6\]"),
         ((np.full((4, 1), np.nan), np.zeros(4)), "finite validation inputs.*leave"),
         ((np.zeros((4, 1)), np.full(4, np.inf)), "finite validation targets"),
         (

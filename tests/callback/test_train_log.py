@@ -133,6 +133,7 @@ def test_weights_leave_the_features_as_they_are(digits, observed, name):
 
 
 _TARGETS = np.array([0, 0, 0, 1])
+_TWO = {"a": _TARGETS, "b": _TARGETS}
 
 
 @pytest.mark.parametrize(
@@ -150,6 +151,11 @@ _TARGETS = np.array([0, 0, 0, 1])
         ({"targets": _TARGETS}, np.full((2, 3), 4.0), 4.0),
         ({}, np.full(2, 4.0), 1.0),  # A pipeline that may have weights, too.
         ({"targets": _TARGETS, "sample_weight": np.zeros(4)}, None, 1.0),
+        # What part of the loss an output has can't be seen.
+        ({"targets": _TWO, "sample_weight": {"b": np.full(4, 8.0)}}, None, 1.0),
+        ({"targets": _TWO}, {"a": np.ones(2), "b": np.full(2, 8.0)}, 1.0),
+        ({"targets": _TWO, "sample_weight": {n: np.full(4, 8.0) for n in _TWO}}, None, 1 / 8),
+        ({"targets": _TWO, "sample_weight": np.full(4, 8.0)}, None, 1 / 8),
     ],
 )  # fmt: skip
 def test_scale(arguments, held_out, expected):

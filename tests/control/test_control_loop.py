@@ -166,3 +166,10 @@ heavy = {"tensorflow", "keras", "jax", "torch", "tf_agents", "gin"} & set(sys.mo
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_brake_before_the_first_observation_moves_no_step():
+    loop = ControlLoop("trapezoid", 100)
+    loop.brake()
+    loop.observe(2.0, 2.0)
+    assert loop.training_step == 0
