@@ -64,12 +64,9 @@ class SafetyBrake:
         Raises:
           ValueError: unless it is above 1.
         """
-        if not factor > 1:
+        if isinstance(factor, str) or not factor > 1:
             raise ValueError(f"Expected brake_factor > 1, found {factor!r}.")
         self.factor = factor
-        self._patience = max(
-            1.0, num_decisions / _NUM_DECISIONS, _MIN_INTERVAL / control_interval
-        )
         self.means: tuple[float, float] | None = None
         self.start: tuple[float, float] | None = None
         self.best: tuple[float, float] = (math.inf, math.inf)
@@ -77,7 +74,18 @@ class SafetyBrake:
         self._stuck_at = math.nan
         self._in_a_row = [0] * 3
         self._num_alarms = 0
-        self._num_stuck_alarms = _MAX_STUCK_ALARMS if is_weighted else 0
+        self._num_stuck_alarms = 0
+        self.adapt(num_decisions, control_interval, is_weighted)
+
+    def adapt(
+        self, num_decisions: int, control_interval: int, is_weighted: bool
+    ) -> None:
+        """Goes on with a run that has become longer, or in which weights begin; the arguments are those of a new one."""
+        self._patience = max(
+            1.0, num_decisions / _NUM_DECISIONS, _MIN_INTERVAL / control_interval
+        )
+        if is_weighted:
+            self._num_stuck_alarms = _MAX_STUCK_ALARMS
 
     def alarm(self, train_loss: float, validation_loss: float) -> str | None:
         """Takes the losses of a decision, in order.

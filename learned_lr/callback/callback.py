@@ -25,7 +25,6 @@ from learned_lr.callback.controlled_run import ControlledRun
 from learned_lr.callback.run_length import going_on, run_length
 from learned_lr.callback.running_fit import FitArguments
 from learned_lr.control import measurements
-from learned_lr.control.checks import check_count
 from learned_lr.control.control_loop import ControlLoop
 from learned_lr.control.controller import Controller
 from learned_lr.control.rate_table import RateTable
@@ -128,9 +127,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
         self.seed = seed
         self.verbose = verbose
         self.measuring_fraction = math.nan
-        for name in ("validation_batch", "num_training_steps"):
-            if getattr(self, name) is not None:
-                check_count(name, getattr(self, name), 1)
+        refusals.check_arguments(self)
         given = starting_rates.StartingRates(*self._rates)
         self._new_run(num_training_steps or 1, 0, given)  # Checks the numbers.
         self._run: ControlledRun | None = None
@@ -142,7 +139,8 @@ class LearnedLearningRate(keras.callbacks.Callback):
         """What a copy or a pickle has: the arguments, and neither a model nor a run."""
         model = "model" if backends.IS_KERAS_2 else "_model"
         fresh = {model: None, "_run": None, "_fit": None, "_arguments": None}
-        return {**self.__dict__, **fresh, "params": {}}
+        numbers = {"params": {}, "measuring_fraction": math.nan}
+        return {**self.__dict__, **fresh, **numbers}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> LearnedLearningRate:
         """Returns a copy that shares the controller and the data, which are never written to."""
@@ -181,6 +179,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
         refusals.check_kind(optimizer)
         refusals.check_plain_rate(optimizer)
         refusals.check_processes(self.model)
+        refusals.check_metrics(self.model)
         self._arguments = running_fit.arguments(self, self.validation_data)
         refusals.check_rivals(self, self._arguments.callbacks)
 
@@ -246,7 +245,6 @@ class LearnedLearningRate(keras.callbacks.Callback):
         num_steps: int,
         num_done: int,
         rates: starting_rates.StartingRates,
-        is_weighted: bool = False,
     ) -> ControlledRun:
         loop = ControlLoop(
             self.controller,
@@ -255,10 +253,8 @@ class LearnedLearningRate(keras.callbacks.Callback):
             *rates[:3],
             is_sgd=rates.is_sgd,
         )
-        interval, factor = loop.control_interval, self.brake_factor
-        factor = math.inf if factor is None else factor
-        brake = SafetyBrake(factor, num_steps // interval, interval, is_weighted)
-        return ControlledRun(loop, brake, num_done)
+        factor = math.inf if self.brake_factor is None else self.brake_factor
+        return ControlledRun(loop, SafetyBrake(factor), num_done)
 
     def _start(self, epoch: int) -> ControlledFit:
         """Makes a run, or goes on with the one before or with one from a backup."""
@@ -274,14 +270,14 @@ class LearnedLearningRate(keras.callbacks.Callback):
         optimizer, compiled = self.model.optimizer, self._compiled_rate
         rates = starting_rates.find(optimizer, compiled, *self._rates)
         self._run = run_start.start(
-            lambda: self._new_run(*planned, rates, fit.is_weighted),
+            lambda: self._new_run(*planned, rates),
             previous,
             files,
             num_updates,
         )
         run, length = self._run, self.num_training_steps
         num_steps = length or going_on(*planned, run.step, self.params, fit.callbacks)
-        run.loop.set_length(num_steps, self.control_interval, run.step)
+        run.set_length(num_steps, self.control_interval, fit.is_weighted)
         inside = measurements.look_inside(self.controller.spec.observation.features)
         sample, training, log = held_out_sample.draw(
             self.model,

@@ -83,6 +83,9 @@ class ControlledFit:
         self._logs: Mapping[str, Any] | None = None
         run.losses.is_running_mean = log.is_running_mean
         self._is_reset = False
+        # Of the metrics, as they were before the reset.
+        self._means: list[tuple[float, float]] = []
+        self._is_log_of_metrics = log.is_of_metrics
         if log.is_of_metrics:
             metric_resets.watch(model, self.leave_metrics)
 
@@ -106,11 +109,12 @@ class ControlledFit:
         self._is_rate_checked = self._is_reset = False
 
     def leave_metrics(self) -> None:
-        """Takes the losses that the metrics have the sum of, before something else resets them."""
-        losses = self.run.losses
-        if losses.is_running_mean is not False:
-            losses.read(self._logs)
-            self._is_reset = True
+        """Keeps what the metrics have the sum of, before something else resets them."""
+        if self.run.losses.is_running_mean is False or self._is_reset:
+            return
+        backends.sync(self._model)
+        self._means = own_steps.means_and_counts(self._model)
+        self._is_reset = True
 
     def begin_execution(self, num_steps: int) -> None:
         """Sets the rate of the next training steps, if a base schedule moves it.
@@ -122,7 +126,7 @@ class ControlledFit:
           ValueError: if something else has set it since the latest decision or epoch's end.
         """
         if self._is_reset:  # An `evaluate` has left the sums of its own examples.
-            self.run.losses.read(self._logs)
+            self._read(self._logs)
             metric_resets.reset(self._model)
             self.run.losses.begin_epoch()
             self._logs, self._is_reset = None, False
@@ -156,7 +160,7 @@ class ControlledFit:
         if run.loop.is_due(run.step):
             start = time.perf_counter()
             backends.sync(self._model)
-            run.losses.read(logs)
+            self._read(logs)
             self._decide()
             self.measuring_sec += time.perf_counter() - start
 
@@ -164,7 +168,7 @@ class ControlledFit:
         """Looks at the epoch's last losses, and keeps the state for a restored training."""
         run = self.run
         # Those of the last minibatch; Keras may put a metric's value of the same name into the epoch's.
-        run.losses.read(self._logs or logs)
+        self._read(self._logs or logs)
         if not run.losses.is_finite():
             self._brake()
         before = run.num_updates
@@ -187,6 +191,17 @@ class ControlledFit:
         if self._files is not None and is_over:
             self._files.clear()
 
+    def _read(self, logs: Mapping[str, Any] | None) -> None:
+        self.run.losses.read(logs, self._num_examples)
+
+    def _num_examples(self, loss: float) -> float | None:
+        """Of how many the running mean in the latest logs is."""
+        if not self._is_log_of_metrics:
+            return None
+        is_kept, model = self._is_reset, self._model
+        means = self._means if is_kept else own_steps.means_and_counts(model)
+        return own_steps.num_counted(means, loss)
+
     def _decide(self) -> None:
         """Measures and sets the rate; brakes instead if the run has exploded."""
         run, is_first = self.run, self.run.loop.training_step is None
@@ -194,7 +209,7 @@ class ControlledFit:
         if not is_first and not run.losses.is_finite():
             self._brake()
             return
-        if not is_first and not run.losses.num_steps:
+        if not is_first and not run.losses.weight:
             return  # Its state is older than the weights, which some steps later have losses.
         validation_loss, predictions = self.sample.measure()
         train_loss = run.losses.mean() * self._scale

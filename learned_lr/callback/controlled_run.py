@@ -8,6 +8,7 @@ import numpy as np
 
 from learned_lr.callback.brake import SafetyBrake
 from learned_lr.callback.interval_loss import IntervalLoss
+from learned_lr.control import loop_state
 from learned_lr.control.checks import check_array, check_count
 from learned_lr.control.control_loop import ControlLoop
 from learned_lr.control.rate_table import RateTable
@@ -55,6 +56,20 @@ class ControlledRun:
         self.losses.begin_interval()
         self.num_decisions += 1
         self.num_explosions_in_a_row = 0
+
+    def set_length(
+        self, num_training_steps: int, control_interval: int | None, is_weighted: bool
+    ) -> None:
+        """Changes the length of the run from its step on, for its loop and its brake.
+
+        Args:
+          num_training_steps: as `ControlLoop.set_length` takes it.
+          control_interval: likewise.
+          is_weighted: as `SafetyBrake` takes it.
+        """
+        self.loop.set_length(num_training_steps, control_interval, self.step)
+        interval = self.loop.control_interval
+        self.brake.adapt(num_training_steps // interval, interval, is_weighted)
 
     def explode(self, is_explosion: bool = True) -> None:
         """Cuts the rate; the losses of the interval, and the epoch's running mean, start anew.
@@ -107,7 +122,7 @@ class ControlledRun:
         }
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Goes on from what `state` returned.
+        """Goes on from what `state` returned, with its length of the run.
 
         Raises:
           ValueError: if it is no such state, with what was expected and found; nothing is
@@ -117,17 +132,23 @@ class ControlledRun:
         _check({n: v for n, v in state.items() if "/" not in n})
         self.brake.check(brake)
         step, before = int(state["counts"][0]), self.loop.state()
-        self.loop.restore(loop)
-        last = loop["rows"][-1:, 0]
-        if np.any(last > step):  # Where the loop would refuse its next decision.
-            self.loop.restore(before)
-            raise ValueError(
-                f"Expected at least {last[0]:.0f} steps, those of the last row, in counts, found {step}."
-            )
+        length = self.loop.num_training_steps, self.loop.control_interval
+        try:
+            # Its epochs may have been others, which `set_length` tells the run afterwards.
+            self.loop.set_length(loop_state.length(loop, length[0]), length[1])
+            self.loop.restore(loop)
+            last = loop["rows"][-1:, 0]
+            if np.any(last > step):  # Where the loop would refuse its next decision.
+                self.loop.restore(before)
+                raise ValueError(
+                    f"Expected at least {last[0]:.0f} steps, those of the last row, in counts, found {step}."
+                )
+        except ValueError:
+            self.loop.set_length(*length)
+            raise
         self.brake.restore(brake)
-        total, num_steps = state["losses"].tolist()
-        is_running_mean = self.losses.is_running_mean
-        self.losses = IntervalLoss(total, int(num_steps), is_running_mean)
+        total, weight = state["losses"].tolist()
+        self.losses = IntervalLoss(total, weight, self.losses.is_running_mean)
         (
             self.step,
             self.num_decisions,
@@ -148,11 +169,8 @@ def _check(state: Mapping[str, np.ndarray]) -> None:
         )
     check_array("losses", state["losses"], (2,))
     check_array("counts", state["counts"], (4,), "i")
-    num_steps = float(state["losses"][1])
-    check_count(
-        "the number of losses",
-        int(num_steps) if num_steps.is_integer() else num_steps,
-        0,
-    )
+    weight = state["losses"][1]
+    if weight < 0:
+        raise ValueError(f"Expected a weight >= 0 of the losses, found {weight}.")
     for count in state["counts"].tolist():
         check_count("each of counts", count, 0)

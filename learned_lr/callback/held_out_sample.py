@@ -133,7 +133,11 @@ def draw(
       training_sample: (inputs, targets); None for none.
       is_verbose: whether to say what the sample costs.
     """
-    size = num_examples or samples.default_size(fit.batch_size, control_interval)
+    size = num_examples or samples.default_size(
+        fit.batch_size,
+        control_interval,
+        own_steps.may_depend_on_batch_size(model, loss),
+    )
     fixed = _fixed_batch_size(model)
     if fixed is not None:
         size = max(size // fixed, 1) * fixed

@@ -1,9 +1,12 @@
-"""The mean loss of an interval, out of what Keras logs: running means over an epoch, or each minibatch's loss."""
+"""The mean loss of an interval, out of what Keras logs: running means over an epoch, or each minibatch's loss.
+
+May know logs; must not know models, nor what is decided of the loss.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,11 +15,11 @@ from learned_lr.callback import backends
 
 
 class IntervalLoss:
-    """Sums the losses of minibatches, all counting alike, also a short one at an epoch's end.
+    """Sums the losses of minibatches, each weighing as many examples as it has, or 1 where that isn't known.
 
     Attributes:
       total: float, the sum of the interval's losses that have been read.
-      num_steps: int, how many these are.
+      weight: float, what these weigh.
       is_running_mean: whether the logged loss is the running mean of the epoch, as Keras' own `train_step` logs it, or
         that of the latest minibatch; None while that is not known. Then each log is kept.
       num_epoch_steps: int, minibatches of the epoch so far.
@@ -25,19 +28,20 @@ class IntervalLoss:
     def __init__(
         self,
         total: float = 0.0,
-        num_steps: int = 0,
+        weight: float = 0.0,
         is_running_mean: bool | None = True,
     ):
         """Starts with what an interrupted interval had."""
         self.total = total
-        self.num_steps = num_steps
+        self.weight = weight
         self.is_running_mean = is_running_mean
         self.begin_epoch()
 
     def begin_epoch(self) -> None:
         """The running mean starts anew."""
         self.num_epoch_steps = self._read_steps = 0
-        self._metric_total = 0.0
+        self._metric_total = self._metric_weight = 0.0
+        self._is_of_examples = False
         self._logged: list[tuple[int, Any]] = []
 
     def count(self, num_steps: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -61,23 +65,48 @@ class IntervalLoss:
         """The loss in the latest log, of those that are kept."""
         return _number(self._logged[-1][1])
 
-    def read(self, logs: Mapping[str, Any] | None) -> None:
+    def read(
+        self,
+        logs: Mapping[str, Any] | None,
+        num_examples: Callable[[float], float | None] = lambda _: None,
+    ) -> None:
         """Takes the losses out of the latest logs, or those that were kept.
 
+        Args:
+          logs: the latest.
+          num_examples: function of a running mean that tells of how many of the epoch's examples it is; None where that
+            isn't known.
+
         Raises:
-          ValueError: if there is none.
+          ValueError: if there is no loss.
         """
         if self.num_epoch_steps == self._read_steps:
             return
-        metric_total = _number(_loss(logs)) * self.num_epoch_steps
+        mean = _number(_loss(logs))
         if self.is_running_mean:
-            self.total += metric_total - self._metric_total
+            weight = self._running_weight(mean, num_examples)
+            self.total += mean * weight - self._metric_total
+            self.weight += weight - self._metric_weight
+            self._metric_total, self._metric_weight = mean * weight, weight
         else:
             # Of an execution of several steps the last one speaks for all.
             self.total += sum(steps * _number(loss) for steps, loss in self._logged)
-        self.num_steps += self.num_epoch_steps - self._read_steps
-        self._metric_total, self._read_steps = metric_total, self.num_epoch_steps
+            self.weight += sum(steps for steps, _ in self._logged)
+        self._read_steps = self.num_epoch_steps
         self._logged = []
+
+    def _running_weight(
+        self, mean: float, num_examples: Callable[[float], float | None]
+    ) -> float:
+        """What a running mean weighs: all of an epoch in examples, or all in minibatches."""
+        found = None
+        if self._is_of_examples or not self._read_steps:
+            found = num_examples(mean)
+        self._is_of_examples = self._is_of_examples or found is not None
+        if found is None and self._read_steps:
+            # Of examples, if the earlier ones were.
+            found = self._metric_weight / self._read_steps * self.num_epoch_steps
+        return found or self.num_epoch_steps
 
     def is_finite(self) -> bool:
         """Whether no loss so far was NaN or infinite."""
@@ -85,15 +114,15 @@ class IntervalLoss:
 
     def mean(self) -> float:
         """The mean of the interval's losses; NaN before any was read."""
-        return self.total / self.num_steps if self.num_steps else math.nan
+        return self.total / self.weight if self.weight else math.nan
 
     def begin_interval(self) -> None:
         """The sum starts anew; the epoch's running mean goes on."""
-        self.total, self.num_steps = 0.0, 0
+        self.total = self.weight = 0.0
 
     def state(self) -> np.ndarray:
         """The arguments that make it again, float64 `[2]`."""
-        return np.array([self.total, self.num_steps])
+        return np.array([self.total, self.weight])
 
 
 def _loss(logs: Mapping[str, Any] | None) -> Any:

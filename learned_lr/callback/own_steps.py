@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -27,6 +27,27 @@ def is_own(model: keras.Model, name: str) -> bool:
     return not getattr(model, name).__module__.startswith("keras.")
 
 
+def may_depend_on_batch_size(model: keras.Model, loss: Any = None) -> bool:
+    """Whether a model's loss may be another with smaller minibatches, as a sum's is or that of a contrast within one.
+
+    Args:
+      model: a compiled Keras model.
+      loss: what is used in place of its own; None for nothing.
+    """
+    if any(is_own(model, name) for name in ("train_step", "test_step", "compute_loss")):
+        return True
+    losses = nested_structures.leaves(model.loss if loss is None else loss)
+    return not all(map(_is_mean_of_examples, losses))
+
+
+def _is_mean_of_examples(loss: Any) -> bool:
+    """Whether a loss is Keras' own, under any of its names, and no sum."""
+    if isinstance(loss, str):
+        return True
+    module = getattr(loss, "__module__", None) or type(loss).__module__
+    return module.startswith("keras.") and getattr(loss, "reduction", "") != "sum"
+
+
 def is_running_mean(model: keras.Model, loss: float) -> bool:
     """Whether a logged loss is what one of the model's metrics has as its mean since they were reset.
 
@@ -34,9 +55,34 @@ def is_running_mean(model: keras.Model, loss: float) -> bool:
       model: a model whose variables are up to date.
       loss: float, the loss in the latest log.
     """
-    means = (m for m in model.metrics if isinstance(m, keras.metrics.Mean))
-    found = [float(backends.to_numpy(m.result())) for m in means]
-    return any(math.isclose(mean, loss, rel_tol=_SAME) for mean in found)
+    return num_counted(means_and_counts(model), loss) is not None
+
+
+def means_and_counts(model: keras.Model) -> list[tuple[float, float]]:
+    """Returns (mean, what was counted) of each metric that is a mean, since they were reset.
+
+    With Keras' own `train_step` examples are counted.
+
+    Args:
+      model: a model whose variables are up to date.
+    """
+    metrics = [m for m in model.metrics if isinstance(m, keras.metrics.Mean)]
+    values = [(m.result(), m.count) for m in metrics]
+    return [
+        (float(backends.to_numpy(mean)), float(backends.to_numpy(count)))
+        for mean, count in values
+    ]
+
+
+def num_counted(means: Iterable[tuple[float, float]], loss: float) -> float | None:
+    """Returns what the first metric has counted whose mean is a loss; None if there is none.
+
+    Args:
+      means: as `means_and_counts` returns them.
+      loss: float, as it was logged.
+    """
+    same = (n for mean, n in means if math.isclose(mean, loss, rel_tol=_SAME))
+    return next(same, None)
 
 
 class EvaluationStep:

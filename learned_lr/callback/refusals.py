@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import keras
 
-from learned_lr.callback import backends, optimizers
+from learned_lr.callback import backends, nested_structures, optimizers, own_steps
+from learned_lr.control.checks import check_count
 
 _Part = TypeVar("_Part")
 # Kinds of optimizers with which networks ended untrained in benchmarks/optimizers.py (docs/optimizers.md).
@@ -26,6 +27,41 @@ def begun(part: _Part | None, expected: str) -> _Part:
             f"Expected {expected}, as fit() calls them, found none of them."
         )
     return part
+
+
+def check_arguments(callback: Any) -> None:
+    """Raises ValueError for arguments of a callback that no run can begin with; its rates and its brake check themselves."""
+    for name in ("validation_batch", "num_training_steps"):
+        if getattr(callback, name) is not None:
+            check_count(name, getattr(callback, name), 1)
+    loss, sample = callback.loss, callback.training_sample
+    if loss is not None and not callable(loss):
+        raise ValueError(
+            f"Expected loss to be a function of (targets, predictions), found {loss!r}: that of a model that is compiled "
+            "with it needs not be given."
+        )
+    is_pair = isinstance(sample, (tuple, list)) and len(sample) == 2
+    if sample is not None and not is_pair:
+        found = type(sample).__name__
+        found += f" of {len(sample)}" if isinstance(sample, (tuple, list)) else ""
+        raise ValueError(
+            f"Expected training_sample to be (inputs, targets), found a {found}."
+        )
+
+
+def check_metrics(model: keras.Model) -> None:
+    """Raises ValueError for a compiled metric by the name of the loss, which Keras' own `train_step` logs in its place."""
+    if own_steps.is_own(model, "train_step"):
+        return
+    name = "compiled_metrics" if backends.IS_KERAS_2 else "_compile_metrics"
+    compiled = getattr(model, name, None)
+    for kind in ("_user_metrics", "_user_weighted_metrics"):
+        metrics = nested_structures.leaves(getattr(compiled, kind, None))
+        if any(getattr(metric, "name", None) == "loss" for metric in metrics):
+            raise ValueError(
+                "Expected metrics of other names than that of the loss, found one named 'loss', whose value Keras logs in "
+                "place of the loss: compile it under another name."
+            )
 
 
 def check_keras(model: Any) -> None:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from learned_lr.callback import backends
-from learned_lr.control.rate_table import RateTable
+from learned_lr.control.rate_table import RateTable, RateTableError
 
 
 @keras.utils.register_keras_serializable(package="learned_lr")
@@ -39,6 +39,10 @@ class Replay(keras.optimizers.schedules.LearningRateSchedule):
         super().__init__()
         if isinstance(source, (str, os.PathLike)):
             source = RateTable.load(os.fspath(source))
+        if not isinstance(source, RateTable):
+            raise RateTableError(
+                f"Expected a RateTable, as `schedule` is one, or the path of a table, found a {type(source).__name__}."
+            )
         self.table = source
         # Arrays, since a table may have an entry a step, and PyTorch looks it up at every step.
         self._steps = np.array(source.steps, np.int32)

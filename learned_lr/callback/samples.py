@@ -19,14 +19,21 @@ _MIN_EXAMPLES, _MAX_EXAMPLES = 64, 4096
 _NOT_DENSE = ("row_splits", "dense_shape", "todense")
 
 
-def default_size(batch_size: int, control_interval: int) -> int:
+def default_size(batch_size: int, control_interval: int, is_whole: bool = False) -> int:
     """Returns how many examples to measure on, for about 1.3% of the arithmetic of training.
 
     At least 64, below which the loss says little; whole minibatches, once there is one.
+
+    Args:
+      batch_size: int, examples of a minibatch.
+      control_interval: int, training steps between two measurements.
+      is_whole: whether it must be one at least, whatever it costs.
     """
     size = int(_FRACTION * batch_size * control_interval)
     size = min(max(size, _MIN_EXAMPLES), _MAX_EXAMPLES)
-    return size if size < batch_size else size - size % batch_size
+    if size < batch_size:
+        return batch_size if is_whole else size
+    return size - size % batch_size
 
 
 def cost(num_examples: int, batch_size: int, control_interval: int) -> float:

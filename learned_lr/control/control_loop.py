@@ -79,7 +79,7 @@ class ControlLoop:
           ValueError: on a number out of its range.
           ControllerError: if the controller can't be loaded.
         """
-        if isinstance(controller, (str, bytes, os.PathLike)):
+        if not isinstance(controller, Controller):
             controller = Controller.load(controller)
         check_count("num_normalizer_decisions", num_normalizer_decisions, 0)
         spec = controller.spec
@@ -270,11 +270,11 @@ class ControlLoop:
           state: arrays or tensors by name.
 
         Raises:
-          ValueError: if it is no such state, with what was expected and found; nothing is
-            changed then.
+          ValueError: if it is no such state, with what was expected and found; nothing is changed then.
         """
         arrays = {name: np.asarray(value) for name, value in state.items()}
-        loop_state.check(arrays, self._own, self._num_normalizer_decisions)
+        counts = self._num_normalizer_decisions, self.num_training_steps
+        loop_state.check(arrays, self._own, *counts)
         high = float(arrays["max_learning_rate"])
         self.scaling = dataclasses.replace(self.scaling, max_learning_rate=high)
         step = int(arrays["training_step"])

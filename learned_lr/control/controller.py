@@ -170,6 +170,10 @@ class Controller:
           ControllerError: if a file is missing, truncated, of another version, or doesn't fit the other; or if its
             checksum is right and a value in it is none that a controller may have.
         """
+        if not isinstance(directory, (str, bytes, os.PathLike)):
+            raise ControllerError(
+                f"Expected a controller, its folder or its name, found a {type(directory).__name__}."
+            )
         directory = pretrained.find(directory)
         if not os.path.isdir(directory):
             raise ControllerError(

@@ -40,10 +40,19 @@ _LOSSES = tuple(
 ) + (-1,)
 
 
+def length(state: Mapping[str, np.ndarray], default: int) -> int:
+    """Returns the training steps of a state's run; the default before its first decision, or where that can't be told."""
+    rows = state.get("rows", np.zeros((0, 3)))
+    are_rows = rows.dtype.kind == "f" and rows.ndim == 2 and rows.shape[1] == 3
+    last = rows[-1, 2] if are_rows and len(rows) else default
+    return int(last) if 1 <= last <= MAX_COUNT else default
+
+
 def check(
     state: Mapping[str, np.ndarray],
     controller: Controller,
     num_normalizer_decisions: int,
+    num_training_steps: int,
 ) -> None:
     """Refuses what isn't the state of a loop with this controller.
 
@@ -51,6 +60,7 @@ def check(
       state: arrays by name, as `ControlLoop.state` returns them.
       controller: the loop's, as it was before a normaliser of the run.
       num_normalizer_decisions: int, the loop's.
+      num_training_steps: int, the loop's.
 
     Raises:
       ValueError: with what was expected and what was found.
@@ -91,6 +101,12 @@ def check(
     if "weight_path" in state and state["weight_path"].size:
         check_array("weight_path", state["weight_path"], (3, None))
     _check_relations(state, num_normalizer_decisions)
+    found = length(state, num_training_steps)
+    if found != num_training_steps:
+        raise ValueError(
+            f"Expected the state of a run of {num_training_steps} training steps, found one of {found}: make the loop "
+            "with that length, and change it by set_length() afterwards."
+        )
     if len(state["observations"]) < max(num_normalizer_decisions, 1):
         _check_normalizer(state["normalizer"], controller)
 

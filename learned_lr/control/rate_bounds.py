@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from learned_lr.control.actions import LearningRateScaling
+from learned_lr.control.checks import check_positive
 
 # A brake cuts the level to this fraction, with this fraction of what exploded as the new upper bound.
 _BRAKE_FACTOR = 0.1
@@ -17,9 +18,21 @@ _GROWTH = 2**0.5
 def bounded(
     scaling: LearningRateScaling, minimum: float | None, maximum: float | None
 ) -> LearningRateScaling:
-    """Returns the scaling with the bounds that the user named; None for its own."""
+    """Returns the scaling with the bounds that the user named; None for its own.
+
+    Raises:
+      ValueError: unless these are numbers > 0 in their order.
+    """
     bounds = {"min_learning_rate": minimum, "max_learning_rate": maximum}
     changes = {name: bound for name, bound in bounds.items() if bound is not None}
+    for name, bound in changes.items():
+        check_positive(name, bound)
+    low, high = ({**dataclasses.asdict(scaling), **changes}[name] for name in bounds)
+    if low > high and len(changes) == 1:
+        name, other = *changes, *(bounds.keys() - changes)
+        raise ValueError(
+            f"Expected min_learning_rate <= max_learning_rate, found {low!r} and {high!r}: give {other} as well."
+        )
     return dataclasses.replace(scaling, **changes)
 
 
@@ -68,6 +81,7 @@ def first_level(rate: float | None, own: float, scaling: LearningRateScaling) ->
     low, high = scaling.min_learning_rate, scaling.max_learning_rate
     if rate is None:
         return min(max(own, low), high)
+    check_positive("initial_learning_rate", rate)
     if not low <= rate <= high:
         raise ValueError(
             f"Expected initial_learning_rate in [{low!r}, {high!r}], found {rate!r}."

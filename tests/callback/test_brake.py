@@ -122,6 +122,18 @@ def test_weighted_losses_that_stay_above_their_start_are_no_alarm():
     assert exploded[-1] == EXPLOSION
 
 
+def test_a_run_that_goes_on_has_the_patience_of_its_length_and_weights():
+    brake = SafetyBrake(num_decisions=25, control_interval=40)
+    brake.adapt(100, 40, False)
+    expected = SafetyBrake(num_decisions=100, control_interval=40)
+    losses = [2.3, 1.0, *[2.3] * 40]
+    assert _alarms(*losses, brake=brake) == _alarms(*losses, brake=expected)
+    assert _alarms(*losses, brake=brake) != _alarms(*losses)
+    weighted = SafetyBrake()
+    weighted.adapt(25, 40, True)
+    assert not any(_alarms(0.55, *[(0.7, 0.65)] * 50, brake=weighted))
+
+
 @pytest.mark.parametrize(
     ("weights", "is_weighted"),
     [
@@ -133,20 +145,20 @@ def test_weighted_losses_that_stay_above_their_start_are_no_alarm():
 def test_the_callback_says_whether_losses_are_weighted(
     monkeypatch, weights, is_weighted
 ):
-    found = []
+    found, adapt = [], SafetyBrake.adapt
 
-    def spy(*arguments):
+    def spy(self, *arguments):
         found.append(arguments[-1])
-        return SafetyBrake(*arguments)
+        adapt(self, *arguments)
 
-    monkeypatch.setattr("learned_lr.callback.callback.SafetyBrake", spy)
+    monkeypatch.setattr(SafetyBrake, "adapt", spy)
     layers = [keras.Input((3,)), keras.layers.Dense(2, activation="softmax")]
     model = keras.Sequential(layers)
     model.compile("adam", "sparse_categorical_crossentropy")
     x, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
     callback = LearnedLearningRate(validation_data=(x, y), verbose=0)
     model.fit(x, y, epochs=2, callbacks=[callback], verbose=0, **weights)
-    assert found == [False, is_weighted]  # The first checks numbers alone.
+    assert found == [False, False, is_weighted]  # The first checks numbers alone.
 
 
 def test_losses_below_zero_have_no_twice():

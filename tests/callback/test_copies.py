@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 
 import numpy as np
@@ -42,6 +43,7 @@ def _pickled(callback):
 def test_copy_has_the_arguments_and_no_run(digits, compiled, used, copied):
     rates = used.schedule.learning_rates
     new = copied(used)
+    assert 0 < used.measuring_fraction < 1 and math.isnan(new.measuring_fraction)
     with pytest.raises(ValueError, match=r"Expected a fit\(\) before schedule"):
         _ = new.schedule
     history = _fit(compiled(), digits, [new])

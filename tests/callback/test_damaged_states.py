@@ -137,7 +137,7 @@ def test_other_bytes(tmp_path_factory, states, data):
         ("counts", [1.0, 2.0, 0.0, 0.0], "integers in counts, found float64"),
         ("counts", [-1, 2, 0, 0], "each of counts to be an int >= 0, found -1"),
         ("losses", [math.nan, 1.0], "finite values in losses"),
-        ("losses", [1.0, 0.5], "number of losses to be an int >= 0, found 0.5"),
+        ("losses", [1.0, -0.5], "a weight >= 0 of the losses, found -0.5"),
         ("counts", [49, 6, 0, 0], "at least 50 steps, .* in counts, found 49"),
         ("brake/means", [1.0], r"means of shape \(2,\), found \(1,\)"),
         ("brake/means", None, "the brake's arrays"),
@@ -191,6 +191,18 @@ def test_what_is_refused_changes_nothing(states, name, value, message):
     with pytest.raises(ValueError, match=message):
         run.restore(state)
     assert _npz(run.state()) == before
+
+
+def test_a_run_that_became_longer_before_it_was_restored(states):
+    run, same = _new_run(), _new_run()
+    length = same.loop.num_training_steps
+    run.loop.set_length(2 * length)
+    for restored in (run, same):
+        restored.restore(states[1])
+        restored.set_length(3 * length, None, False)
+    assert run.loop.num_training_steps == 3 * length
+    assert run.schedule == same.schedule
+    assert _npz(run.state()) == _npz(same.state())
 
 
 def test_predictions_of_another_shape_cost_one_change_and_no_run(states):

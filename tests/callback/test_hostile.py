@@ -282,9 +282,19 @@ def test_nan_weights_before_the_first_step_are_refused(digits, compiled):
         ({"initial_learning_rate": 0.0}, "initial_learning_rate"),
         ({"brake_factor": 0.5}, "brake_factor > 1, found 0.5"),
         ({"brake_factor": 0}, "brake_factor > 1, found 0"),
+        ({"brake_factor": "5"}, "brake_factor > 1, found '5'"),
+        ({"initial_learning_rate": True}, "initial_learning_rate to be a .*True"),
+        ({"initial_learning_rate": "1e-3"}, "initial_learning_rate to be a .*'1e-3'"),
+        ({"max_learning_rate": 1e-8}, "give min_learning_rate as well"),
+        ({"min_learning_rate": 2.0}, "give max_learning_rate as well"),
+        ({"loss": "mse"}, "loss to be a function of .*, found 'mse'"),
+        ({"training_sample": np.zeros(3)}, "training_sample to be .*, found a ndarray"),
+        ({"training_sample": (1,)}, "training_sample to be .*, found a tuple of 1"),
+        ({"controller": None}, "controller, its folder or its name, found a NoneType"),
+        ({"controller": 1e-3}, "controller, its folder or its name, found a float"),
     ],
 )
-def test_numbers_out_of_range(arguments, message):
+def test_arguments_that_no_run_can_begin_with(arguments, message):
     with pytest.raises(ValueError, match=message):
         LearnedLearningRate(**arguments)
 

@@ -37,7 +37,7 @@ def test_several_steps_in_one_execution_count_alike():
     interval.read({"loss": 2.0})
     interval.count(5)
     interval.read({"loss": 3.0})
-    assert interval.num_steps == 15
+    assert interval.weight == 15
     assert interval.mean() == pytest.approx(3.0)
 
 
@@ -46,15 +46,39 @@ def test_reading_twice_changes_nothing():
     interval.count(1)
     interval.read({"loss": 2.0})
     interval.read({"loss": 2.0})
-    assert (interval.total, interval.num_steps) == (2.0, 1)
+    assert (interval.total, interval.weight) == (2.0, 1)
+
+
+def test_a_running_mean_weighs_the_examples_that_it_is_of():
+    interval = IntervalLoss()
+    interval.count(1)
+    interval.read({"loss": 1.0}, lambda mean: 100)
+    interval.count(1)
+    interval.read({"loss": 2.0}, lambda mean: 400)  # 300 examples of 7/3.
+    assert (interval.total, interval.weight) == (800.0, 400)
+    interval.begin_interval()
+    interval.count(2)
+    # Not known of this one: as many examples a minibatch as before.
+    interval.read({"loss": 3.0}, lambda mean: None)
+    assert interval.weight == 400
+    assert interval.mean() == pytest.approx(4.0)
+
+
+def test_an_epoch_that_counts_minibatches_goes_on_with_them():
+    interval = IntervalLoss()
+    interval.count(2)
+    interval.read({"loss": 1.0}, lambda mean: None)
+    interval.count(1)
+    interval.read({"loss": 2.0}, lambda mean: 300)
+    assert (interval.total, interval.weight) == (6.0, 3)
 
 
 def test_state_goes_on():
     interval = IntervalLoss()
     interval.count(3)
     interval.read({"loss": 2.0})
-    total, num_steps = interval.state()
-    again = IntervalLoss(total, int(num_steps))
+    state = interval.state()
+    again = IntervalLoss(*state)
     again.count(1)
     again.read({"loss": 6.0})
     assert again.mean() == pytest.approx(3.0)

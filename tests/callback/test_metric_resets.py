@@ -41,8 +41,7 @@ def _fit(compiled, digits, monkeypatch, make_callbacks):
         observe(self, train_loss, *arguments)
 
     callback = own_models.learned(control_interval=5)
-    # Whole minibatches: a short one would weigh as much as the others, or less in a running mean.
-    x, y = (array[: 12 * 48] for array in digits[:2])
+    x, y = digits[:2]
     with monkeypatch.context() as patch:
         patch.setattr(ControlledRun, "observe", spy)
         compiled().fit(

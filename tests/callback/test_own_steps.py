@@ -7,7 +7,7 @@ import numpy as np
 import own_models
 import pytest
 
-from learned_lr.callback import backends
+from learned_lr.callback import backends, own_steps
 
 layers = keras.layers
 _SPARSE = "sparse_categorical_crossentropy"
@@ -38,6 +38,49 @@ def test_data_without_targets(digits, kind):
     model.fit(x, batch_size=64, verbose=0, validation_data=data, callbacks=[callback])
     expected = model.evaluate(x_validation, batch_size=64, verbose=0)
     assert callback.last_fit.sample.measure()[0] == pytest.approx(expected, rel=1e-6)
+
+
+_SUM = keras.losses.MeanSquaredError(reduction="sum")
+
+
+class _Squares(keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        return own_models.square(y_true - y_pred)
+
+
+@pytest.mark.parametrize(
+    ("kind", "loss", "expected"),
+    [
+        (keras.Sequential, _SPARSE, False),
+        (keras.Sequential, {"a": "mse", "b": keras.losses.mean_squared_error}, False),
+        (keras.Sequential, keras.losses.MeanSquaredError(), False),
+        (keras.Sequential, _SUM, True),
+        (keras.Sequential, ["mse", _SUM], True),
+        (keras.Sequential, lambda y, p: own_models.mean(y - p), True),
+        (keras.Sequential, _Squares(), True),
+        (own_models.OwnComputeLoss, _SPARSE, True),
+        (own_models.PlainTrainStep, _SPARSE, True),
+    ],
+)
+def test_which_losses_may_depend_on_the_batch_size(kind, loss, expected):
+    model = own_models.classifier(kind)
+    model.compile("adam", loss)
+    assert own_steps.may_depend_on_batch_size(model) is expected
+    assert own_steps.may_depend_on_batch_size(model, _SUM)
+
+
+def test_a_sum_is_measured_on_a_whole_minibatch(digits):
+    x, y, *held_out = digits
+    sizes = []
+    for reduction in ("sum", "sum_over_batch_size"):
+        model = own_models.classifier()
+        loss = keras.losses.SparseCategoricalCrossentropy(reduction=reduction)
+        model.compile("adam", loss)
+        callback = own_models.Learned(verbose=0)
+        arguments = {"validation_data": held_out, "callbacks": [callback]}
+        model.fit(x, y, batch_size=128, epochs=2, verbose=0, **arguments)
+        sizes.append(callback.last_fit.sample.num_examples)
+    assert sizes == [128, 64]
 
 
 _REFUSED = {

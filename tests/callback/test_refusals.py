@@ -115,6 +115,17 @@ def test_an_optimizer_of_several(digits, compiled):
         _fit(model, digits, _quiet())
 
 
+@pytest.mark.parametrize("kind", ["metrics", "weighted_metrics"])
+def test_a_metric_by_the_name_of_the_loss(digits, compiled, kind):
+    metric = keras.metrics.SparseCategoricalAccuracy
+    model = compiled(**{kind: ["accuracy", metric(name="loss")]})
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="found one named 'loss'"):
+        _fit(model, digits, _quiet())
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])
+    _fit(compiled(**{kind: ["accuracy", metric(name="a_loss")]}), digits, _quiet())
+
+
 @pytest.mark.parametrize("name", ["Adafactor", "Ftrl"])
 def test_an_optimizer_that_controllers_failed_with(digits, compiled, name):
     model = compiled(optimizer=getattr(keras.optimizers, name)())

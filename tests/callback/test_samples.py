@@ -23,6 +23,13 @@ def test_default_size_costs_under_two_percent_above_its_floor(batch_size, interv
         assert samples.cost(size, batch_size, interval) <= 0.02
 
 
+def test_a_whole_minibatch_is_no_less_than_one():
+    assert samples.default_size(256, 4) == 64
+    assert samples.default_size(256, 4, is_whole=True) == 256
+    assert samples.default_size(32, 4, is_whole=True) == 64
+    assert samples.default_size(256, 100, is_whole=True) == 1024
+
+
 def test_rows_are_drawn_once_and_stay_paired():
     inputs, targets, weights = samples.take((_INPUTS, _TARGETS), 10, seed=3)
     again, *_ = samples.take((_INPUTS, _TARGETS), 10, seed=3)

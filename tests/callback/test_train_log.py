@@ -91,6 +91,35 @@ def test_running_means(digits, observed, kind):
     np.testing.assert_allclose(observed, expected, rtol=1e-4)
 
 
+def test_minibatches_weigh_as_many_examples_as_they_have(digits, observed):
+    """Keras' running mean is one of examples; by the number of minibatches a difference of two may be below 0."""
+    x, y, *held_out = digits
+    y = np.where(np.arange(len(y)) < 48, 0, y)  # Easy where minibatches are small.
+    ends = np.cumsum([8] * 6 + [64] * 3)
+
+    def minibatches():
+        while True:
+            for start, end in zip([0, *ends], ends):
+                yield x[start:end], y[start:end]
+
+    logged, callback = Logged(), _learned()
+    model = _model(keras.Sequential)
+    model.fit(
+        minibatches(),
+        steps_per_epoch=9,
+        epochs=2,
+        verbose=0,
+        validation_data=tuple(held_out),
+        callbacks=[callback, logged],
+    )
+    sums = np.reshape(logged.losses, (2, 9)) * ends
+    single = np.diff(sums, prepend=0.0).reshape(-1, _INTERVAL).sum(axis=1)
+    sizes = np.diff([0, *ends]).reshape(-1, _INTERVAL).sum(axis=1)
+    expected = single / np.tile(sizes, 2)
+    np.testing.assert_allclose(observed, expected[: len(observed)], rtol=1e-4)
+    assert len(observed) >= 5
+
+
 @pytest.mark.backends("tensorflow", "jax")  # Keras refuses them on PyTorch.
 def test_several_steps_an_execution(digits, observed):
     logged, callback = Logged(), _learned()

@@ -45,7 +45,7 @@ def test_a_restored_run_that_becomes_longer_is_like_one_that_went_on():
     for loop in (whole, first):
         _train(loop, range(30))
     whole.set_length(100, training_step=30)
-    second = ControlLoop("trapezoid", 100)
+    second = ControlLoop("trapezoid", 50)
     second.restore(first.state())
     second.set_length(100, training_step=30)
     third = ControlLoop("trapezoid", 100)

@@ -124,6 +124,19 @@ def test_a_loop_goes_back_to_before_its_start():
     assert _observe(loop, 3) == expected
 
 
+def test_a_state_of_a_run_of_another_length_is_refused():
+    loop, longer = ControlLoop("default", 100), ControlLoop("default", 200)
+    longer.restore(loop.state())  # Before its first decision it is of any.
+    expected = _observe(loop, 3)
+    with pytest.raises(ValueError, match="of 200 training steps, found one of 100"):
+        longer.restore(loop.state())
+    again = ControlLoop("default", 100)
+    again.restore(loop.state())
+    for one in (again, loop):
+        one.set_length(200, training_step=12)
+    assert expected and again.schedule == loop.schedule
+
+
 def test_what_is_no_state_is_told():
     loop = ControlLoop("trapezoid", 100)
     _observe(loop, 1)
