@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import os
 from collections.abc import Collection
@@ -71,36 +72,35 @@ def read(run: RunDirectory, earlier: str | None, names: Collection[str]) -> Earl
     try:
         by_task = json.loads(documents)
         taken = {name: by_task[name] for name in names if name in by_task}
-        rows: dict[str, list[dict[str, str]]] = {name: [] for name in taken}
-        run_seeds = set()
-        for row in csv.DictReader(io.StringIO(table)):
-            run_seeds.add(row["seed"])
-            if row["task"] in rows:
-                rows[row["task"]].append(row)
-        runs = {
-            name: {(float(row["peak"]), row["seed"]) for row in rows[name]}
-            for name in taken
-        }
-        expected = {
-            name: {
-                (float(peak), seed) for peak in document["losses"] for seed in run_seeds
-            }
-            for name, document in taken.items()
-        }
+        all_rows = [*csv.DictReader(io.StringIO(table))]
+        seeds = {row["seed"] for row in all_rows}
+        rows = {name: [r for r in all_rows if r["task"] == name] for name in taken}
+        lacking = [
+            name for name in taken if not _are_whole(rows[name], taken[name], seeds)
+        ]
     except (ValueError, KeyError, TypeError) as error:
         raise RunDirectoryError(
             f"Expected whole tables in {folder}, found {type(error).__name__}: {error}."
         ) from error
-    for name in taken:
-        if not runs[name] or runs[name] != expected[name]:
-            raise RunDirectoryError(
-                f"Expected a row of {os.path.join(folder, TABLE)} for each of the {len(taken[name]['losses'])} peaks that "
-                f"{FILE} has of {name}, and for each seed; found {len(runs[name])} rows."
-            )
+    if lacking:
+        name = lacking[0]
+        raise RunDirectoryError(
+            f"Expected a row of {os.path.join(folder, TABLE)} for each of the {len(taken[name]['losses'])} peaks that "
+            f"{FILE} has of {name}, and for each seed; found {len(rows[name])} rows."
+        )
     known = Earlier(rows, taken)
     run.write(_COPY, json.dumps(known._asdict()).encode())
     run.add_input(_COPY)
     return known
+
+
+def _are_whole(
+    rows: list[dict[str, str]], document: dict[str, Any], seeds: set[str]
+) -> bool:
+    """Whether there is a row for each peak of a task's document and each seed."""
+    runs = {(float(row["peak"]), row["seed"]) for row in rows}
+    peaks = map(float, document["losses"])
+    return bool(runs) and runs == set(itertools.product(peaks, seeds))
 
 
 def _text(folder, name):
