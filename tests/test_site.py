@@ -140,7 +140,9 @@ def test_strict_build(tmp_path):
     hooks.check_site(str(site))
     assert (site / "results" / "digits_cnn" / "schedule.png").is_file()
     assert not list(site.rglob("*.py")) and not list(site.rglob("requirements.txt"))
-    figure = "results/paper/evaluate/cifar10_lenet5/cifar10_lenet5_tuned/schedule.png"
+    figure = (
+        "results/paper/evaluate/cifar10_lenet5/cifar10_lenet5_contenders/schedule.png"
+    )
     assert f'src="{figure}"' in (site / "results.html").read_text(encoding="utf-8")
     reference = (site / "api" / "control.html").read_text(encoding="utf-8")
     assert 'id="learned_lr.control.controller.Controller.act"' in reference
