@@ -26,6 +26,19 @@ def sync(model: Any) -> None:
         model.jax_state_sync()
 
 
+def is_tracing() -> bool:
+    """Whether code runs while it is compiled, when variables have no values."""
+    if name() == "tensorflow":
+        import tensorflow as tf
+
+        return not tf.executing_eagerly()
+    if name() == "jax":
+        import jax
+
+        return not jax.core.trace_state_clean()
+    return False
+
+
 def to_numpy(value: Any) -> np.ndarray:
     """Returns an array, tensor or variable of any backend as numpy; bfloat16 becomes float32."""
     dtype = getattr(value, "dtype", "")

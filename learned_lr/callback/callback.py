@@ -80,7 +80,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
           validation_data: held-out data, in any form that `fit` takes but an iterator; None
             for the `validation_data` or `validation_split` of `fit`. Not the test set.
           validation_batch: int, the number of held-out examples it measures on; None for
-            about 1.3% of the arithmetic of training, 64 at least.
+            about 1.3% of the arithmetic of training, 64 at least, or a minibatch if the loss may depend on its size.
           control_interval: int, training steps between two decisions; None for as many
             decisions as the controller's own training had.
           num_training_steps: int, minibatches of the whole run; None for those of `fit`.

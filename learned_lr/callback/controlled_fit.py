@@ -104,16 +104,20 @@ class ControlledFit:
 
     def begin_epoch(self) -> None:
         """The running mean of the loss starts anew."""
+        if self._is_reset:  # By `fit`, and an `evaluate` may have followed.
+            metric_resets.reset(self._model)
         self.run.losses.begin_epoch()
         self._logs = None
         self._is_rate_checked = self._is_reset = False
 
     def leave_metrics(self) -> None:
         """Keeps what the metrics have the sum of, before something else resets them."""
-        if self.run.losses.is_running_mean is False or self._is_reset:
+        is_needed = self.run.losses.is_running_mean is not False
+        # A `train_step` of the user's own may reset them, too, as it is traced.
+        if not is_needed or self._is_reset or backends.is_tracing():
             return
         backends.sync(self._model)
-        self._means = own_steps.means_and_counts(self._model)
+        self._means = [*own_steps.means_and_counts(self._model)]
         self._is_reset = True
 
     def begin_execution(self, num_steps: int) -> None:

@@ -139,12 +139,12 @@ class ControlledRun:
             self.loop.restore(loop)
             last = loop["rows"][-1:, 0]
             if np.any(last > step):  # Where the loop would refuse its next decision.
-                self.loop.restore(before)
                 raise ValueError(
                     f"Expected at least {last[0]:.0f} steps, those of the last row, in counts, found {step}."
                 )
         except ValueError:
             self.loop.set_length(*length)
+            self.loop.restore(before)
             raise
         self.brake.restore(brake)
         total, weight = state["losses"].tolist()

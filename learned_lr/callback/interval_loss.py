@@ -85,6 +85,8 @@ class IntervalLoss:
         mean = _number(_loss(logs))
         if self.is_running_mean:
             weight = self._running_weight(mean, num_examples)
+            if weight <= self._metric_weight:  # Something has reset the metric.
+                self._metric_total = self._metric_weight = 0.0
             self.total += mean * weight - self._metric_total
             self.weight += weight - self._metric_weight
             self._metric_total, self._metric_weight = mean * weight, weight
@@ -92,6 +94,9 @@ class IntervalLoss:
             # Of an execution of several steps the last one speaks for all.
             self.total += sum(steps * _number(loss) for steps, loss in self._logged)
             self.weight += sum(steps for steps, _ in self._logged)
+            # Should it turn out to be a running mean.
+            self._metric_weight = float(self.num_epoch_steps)
+            self._metric_total = mean * self._metric_weight
         self._read_steps = self.num_epoch_steps
         self._logged = []
 

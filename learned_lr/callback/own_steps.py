@@ -20,6 +20,8 @@ from learned_lr.callback import (
 
 # Float32 sums of the same numbers in another order differ by less.
 _SAME = 1e-5
+# Keras' own losses that compare the examples of a minibatch, or sum over them before they divide.
+_OF_BATCHES = ("circle", "dice", "tversky")
 
 
 def is_own(model: keras.Model, name: str) -> bool:
@@ -37,11 +39,16 @@ def may_depend_on_batch_size(model: keras.Model, loss: Any = None) -> bool:
     if any(is_own(model, name) for name in ("train_step", "test_step", "compute_loss")):
         return True
     losses = nested_structures.leaves(model.loss if loss is None else loss)
-    return not all(map(_is_mean_of_examples, losses))
+    # Without one all of it is added by layers.
+    return not losses or not all(map(_is_mean_of_examples, losses))
 
 
 def _is_mean_of_examples(loss: Any) -> bool:
     """Whether a loss is Keras' own, under any of its names, and no sum."""
+    name = loss if isinstance(loss, str) else getattr(loss, "__name__", "")
+    name = (name or type(loss).__name__).lower()
+    if any(kind in name for kind in _OF_BATCHES):
+        return False
     if isinstance(loss, str):
         return True
     module = getattr(loss, "__module__", None) or type(loss).__module__
@@ -58,20 +65,20 @@ def is_running_mean(model: keras.Model, loss: float) -> bool:
     return num_counted(means_and_counts(model), loss) is not None
 
 
-def means_and_counts(model: keras.Model) -> list[tuple[float, float]]:
-    """Returns (mean, what was counted) of each metric that is a mean, since they were reset.
+def means_and_counts(model: keras.Model) -> Iterator[tuple[float, float]]:
+    """Yields (mean, what was counted) of each metric that is a mean, since they were reset; the loss comes first.
 
     With Keras' own `train_step` examples are counted.
 
     Args:
       model: a model whose variables are up to date.
     """
-    metrics = [m for m in model.metrics if isinstance(m, keras.metrics.Mean)]
-    values = [(m.result(), m.count) for m in metrics]
-    return [
-        (float(backends.to_numpy(mean)), float(backends.to_numpy(count)))
-        for mean, count in values
-    ]
+    for metric in model.metrics:
+        # A metric of the user's own may have a dict as its result.
+        mean = metric.result() if isinstance(metric, keras.metrics.Mean) else None
+        if hasattr(mean, "shape") and tuple(mean.shape) == ():
+            count = backends.to_numpy(metric.count)
+            yield float(backends.to_numpy(mean)), float(count)
 
 
 def num_counted(means: Iterable[tuple[float, float]], loss: float) -> float | None:

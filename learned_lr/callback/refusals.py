@@ -51,13 +51,16 @@ def check_arguments(callback: Any) -> None:
 
 def check_metrics(model: keras.Model) -> None:
     """Raises ValueError for a compiled metric by the name of the loss, which Keras' own `train_step` logs in its place."""
-    if own_steps.is_own(model, "train_step"):
+    num_outputs = len(nested_structures.leaves(getattr(model, "outputs", None)))
+    # Of several outputs the names of these are put before those of metrics.
+    if own_steps.is_own(model, "train_step") or num_outputs > 1:
         return
     name = "compiled_metrics" if backends.IS_KERAS_2 else "_compile_metrics"
     compiled = getattr(model, name, None)
     for kind in ("_user_metrics", "_user_weighted_metrics"):
         metrics = nested_structures.leaves(getattr(compiled, kind, None))
-        if any(getattr(metric, "name", None) == "loss" for metric in metrics):
+        names = (getattr(m, "name", getattr(m, "__name__", None)) for m in metrics)
+        if "loss" in names:
             raise ValueError(
                 "Expected metrics of other names than that of the loss, found one named 'loss', whose value Keras logs in "
                 "place of the loss: compile it under another name."

@@ -172,6 +172,12 @@ def classifier(model=keras.Sequential):
     return network(layers.Dense(10, "softmax"), model=model)
 
 
+def two_outputs():
+    inputs = layers.Input((3,))
+    heads = {name: layers.Dense(1, name=name)(inputs) for name in ("a", "b")}
+    return keras.Model(inputs, heads)
+
+
 @dataclasses.dataclass
 class Case:
     """A model, what it is compiled with, and what makes its data of the digits."""

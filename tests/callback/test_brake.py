@@ -8,8 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from learned_lr import LearnedLearningRate
+from learned_lr import ControlLoop, LearnedLearningRate
 from learned_lr.callback.brake import DEATH, EXPLOSION, FAR_ABOVE_START, SafetyBrake
+from learned_lr.callback.controlled_run import ControlledRun
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -132,6 +133,15 @@ def test_a_run_that_goes_on_has_the_patience_of_its_length_and_weights():
     weighted = SafetyBrake()
     weighted.adapt(25, 40, True)
     assert not any(_alarms(0.55, *[(0.7, 0.65)] * 50, brake=weighted))
+
+
+def test_a_run_tells_its_brake_how_long_it_is():
+    run = ControlledRun(ControlLoop("default", 100), SafetyBrake())
+    run.set_length(300, 2, False)
+    losses = [2.3, 1.0, *[2.3] * 40]
+    expected = SafetyBrake(num_decisions=150, control_interval=2)
+    assert _alarms(*losses, brake=run.brake) == _alarms(*losses, brake=expected)
+    assert run.loop.num_training_steps == 300
 
 
 @pytest.mark.parametrize(

@@ -205,6 +205,20 @@ def test_a_run_that_became_longer_before_it_was_restored(states):
     assert _npz(run.state()) == _npz(same.state())
 
 
+@pytest.mark.parametrize("counts", [[49, 6, 0, 0], [60, 6, 0, 0]])
+def test_a_refused_state_of_another_length_leaves_a_run_as_it_was(states, counts):
+    run, other = _new_run(), _new_run()
+    run.restore(states[1])
+    other.loop.set_length(7 * other.loop.num_training_steps)
+    _train(other, 3)
+    before = _npz(run.state())
+    state = {**states[1], **other.state(), "counts": np.array(counts)}
+    state["loop/training_step"] = np.array(10**6)
+    with pytest.raises(ValueError, match="training_step"):
+        run.restore(state)
+    assert _npz(run.state()) == before
+
+
 def test_predictions_of_another_shape_cost_one_change_and_no_run(states):
     run, expected = _new_run(), _new_run()
     run.restore({**states[1], "loop/previous_predictions": np.zeros((2, 10), "f4")})

@@ -73,6 +73,27 @@ def test_an_epoch_that_counts_minibatches_goes_on_with_them():
     assert (interval.total, interval.weight) == (6.0, 3)
 
 
+def test_a_log_that_is_found_to_be_a_running_mean_counts_nothing_twice():
+    interval = IntervalLoss(is_running_mean=None)
+    interval.count(1, {"loss": 3.0})
+    interval.read({"loss": 3.0})
+    interval.begin_interval()
+    interval.count(1, {"loss": 2.0})
+    interval.is_running_mean = True
+    interval.read({"loss": 2.0})  # Of losses of 3 and 1.
+    assert (interval.total, interval.weight) == (1.0, 1)
+
+
+def test_a_metric_that_was_reset_begins_anew():
+    interval = IntervalLoss()
+    interval.count(3)
+    interval.read({"loss": 2.0}, lambda mean: 96)
+    interval.begin_interval()
+    interval.count(2)
+    interval.read({"loss": 5.0}, lambda mean: 64)
+    assert (interval.total, interval.weight) == (320.0, 64)
+
+
 def test_state_goes_on():
     interval = IntervalLoss()
     interval.count(3)

@@ -10,7 +10,7 @@ import numpy as np
 import own_models
 import pytest
 
-from learned_lr.callback import metric_resets
+from learned_lr.callback import backends, metric_resets
 from learned_lr.callback.controlled_run import ControlledRun
 
 
@@ -69,6 +69,46 @@ def test_the_losses_are_those_without(digits, compiled, monkeypatch, kind, is_be
     assert len(found) > 5
     np.testing.assert_allclose(found, expected, rtol=1e-4)
     np.testing.assert_allclose(found_rates, rates, rtol=1e-3)
+
+
+class _ResettingTrainStep(keras.Sequential):
+    def train_step(self, *arguments):
+        self.reset_metrics()
+        return own_models.train_plainly(self, arguments)
+
+
+class _Pairs(keras.metrics.Mean):
+    """One whose result is no number."""
+
+    def result(self):
+        mean = super().result()
+        return {"a": mean, "b": mean}
+
+
+@pytest.mark.backends("tensorflow", "torch")  # JAX' steps are functions without state.
+def test_a_train_step_that_resets_them(digits):
+    model = own_models.classifier(_ResettingTrainStep)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    callback = own_models.learned(control_interval=5)
+    arguments = {"validation_data": digits[2:], "callbacks": [callback]}
+    model.fit(*digits[:2], verbose=0, **arguments)
+    assert callback.last_fit.run.num_decisions == 4
+
+
+@pytest.mark.skipif(not backends.IS_KERAS_2, reason="no dicts in logs of Keras 3")
+def test_a_mean_whose_result_is_no_number(digits, compiled):
+    class Model(keras.Sequential):
+        @property
+        def metrics(self):
+            return [*super().metrics, pairs]
+
+    pairs = _Pairs(name="pairs")
+    model = own_models.classifier(Model)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    callback = own_models.learned(control_interval=5)
+    arguments = {"validation_data": digits[2:], "callbacks": [callback]}
+    model.fit(*digits[:2], verbose=0, **arguments)
+    assert callback.last_fit.run.num_decisions == 4
 
 
 def test_a_model_is_left_as_it_was(digits, compiled):

@@ -60,6 +60,8 @@ class _Squares(keras.losses.Loss):
         (keras.Sequential, _Squares(), True),
         (own_models.OwnComputeLoss, _SPARSE, True),
         (own_models.PlainTrainStep, _SPARSE, True),
+        (keras.Sequential, None, True),
+        (keras.Sequential, "dice", True),
     ],
 )
 def test_which_losses_may_depend_on_the_batch_size(kind, loss, expected):

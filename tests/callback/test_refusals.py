@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 import numpy as np
+import own_models
 import pytest
 
 from learned_lr import LearnedLearningRate
@@ -118,12 +119,24 @@ def test_an_optimizer_of_several(digits, compiled):
 @pytest.mark.parametrize("kind", ["metrics", "weighted_metrics"])
 def test_a_metric_by_the_name_of_the_loss(digits, compiled, kind):
     metric = keras.metrics.SparseCategoricalAccuracy
-    model = compiled(**{kind: ["accuracy", metric(name="loss")]})
-    before = model.get_weights()
-    with pytest.raises(ValueError, match="found one named 'loss'"):
-        _fit(model, digits, _quiet())
-    np.testing.assert_array_equal(model.get_weights()[0], before[0])
+
+    def loss(y_true, y_pred):
+        return 100.0 + 0.0 * y_pred[..., 0]
+
+    for named in (metric(name="loss"), loss):
+        model = compiled(**{kind: ["accuracy", named]})
+        before = model.get_weights()
+        with pytest.raises(ValueError, match="found one named 'loss'"):
+            _fit(model, digits, _quiet())
+        np.testing.assert_array_equal(model.get_weights()[0], before[0])
     _fit(compiled(**{kind: ["accuracy", metric(name="a_loss")]}), digits, _quiet())
+
+
+def test_a_metric_of_one_of_several_outputs_has_its_name_before_its_own():
+    model = own_models.two_outputs()
+    metric = keras.metrics.MeanSquaredError(name="loss")
+    model.compile("adam", "mse", metrics={"a": [metric]})
+    refusals.check_metrics(model)
 
 
 @pytest.mark.parametrize("name", ["Adafactor", "Ftrl"])
