@@ -6,7 +6,7 @@ knows layers or optimizers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -26,8 +26,8 @@ def sync(model: Any) -> None:
         model.jax_state_sync()
 
 
-def is_tracing() -> bool:
-    """Whether code runs while it is compiled, when variables have no values."""
+def is_tracing(variables: Iterable[Any]) -> bool:
+    """Whether code runs while it is compiled, when variables, such as these, have no values."""
     if name() == "tensorflow":
         import tensorflow as tf
 
@@ -35,7 +35,10 @@ def is_tracing() -> bool:
     if name() == "jax":
         import jax
 
-        return not jax.core.trace_state_clean()
+        try:
+            return any(isinstance(v.value, jax.core.Tracer) for v in variables)
+        except TypeError:  # Of a variable that is made in the trace.
+            return True
     return False
 
 

@@ -114,7 +114,9 @@ class ControlledFit:
         """Keeps what the metrics have the sum of, before something else resets them."""
         is_needed = self.run.losses.is_running_mean is not False
         # A `train_step` of the user's own may reset them, too, as it is traced.
-        if not is_needed or self._is_reset or backends.is_tracing():
+        if not is_needed or self._is_reset:
+            return
+        if backends.is_tracing(v for m in self._model.metrics for v in m.variables):
             return
         backends.sync(self._model)
         self._means = [*own_steps.means_and_counts(self._model)]

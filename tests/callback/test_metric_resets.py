@@ -85,7 +85,7 @@ class _Pairs(keras.metrics.Mean):
         return {"a": mean, "b": mean}
 
 
-@pytest.mark.backends("tensorflow", "torch")  # JAX' steps are functions without state.
+@pytest.mark.backends("tensorflow", "torch", "jax")
 def test_a_train_step_that_resets_them(digits):
     model = own_models.classifier(_ResettingTrainStep)
     model.compile("adam", "sparse_categorical_crossentropy")
