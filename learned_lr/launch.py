@@ -107,7 +107,7 @@ def parse_flags(
         "--root_dir",
         metavar="FOLDER",
         default="runs",
-        type=os.path.expanduser,
+        type=_folder,
         help="the folder of all run directories (default: runs)",
     )
     return parser.parse_args(arguments)
@@ -123,6 +123,14 @@ class _Parser(argparse.ArgumentParser):
             nearest = difflib.get_close_matches(unknown[1], known, n=1)
             text += f"; did you mean {nearest[0]}?" if nearest else ""
         self.exit(1, f"Error: {text}\n{self.prog} --help shows the flags.\n")
+
+
+def _folder(path):
+    path = os.path.expanduser(path)
+    if not path or os.path.isfile(path):
+        found = "a file" if path else "nothing"
+        raise argparse.ArgumentTypeError(f"Expected a folder, found {found}: {path!r}")
+    return path
 
 
 def _example(job_name, description):

@@ -46,6 +46,18 @@ def test_wrong_flags_are_answered_with_the_nearest():
     )
 
 
+@pytest.mark.parametrize("found", ["nothing", "a file"])
+def test_a_root_dir_that_is_none_is_refused(tmp_path, found):
+    path = tmp_path / "file"
+    path.touch()
+    done = _run(
+        *("learned_lr.train", "--gin_file=gin/train/digits_cnn.gin"),
+        f"--root_dir={path if found == 'a file' else ''}",
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"argument --root_dir: Expected a folder, found {found}:" in done.stderr
+
+
 @pytest.mark.parametrize("package", ["gin", "tensorflow"])
 def test_a_light_installation_says_what_is_missing(tmp_path, package):
     (tmp_path / package).mkdir()

@@ -73,6 +73,7 @@ def _check_callback(namespace):
     assert len(loop.schedule.learning_rates) == 1000
     # The base schedule ends at a thousandth of what decisions scale.
     assert namespace["rate"] == pytest.approx(1e-3 * loop.level, rel=0.01)
+    loop.set_length(2000, training_step=1000)
     assert namespace["resumed"].schedule == loop.schedule
     replay = namespace["optimizer"].learning_rate
     first = namespace["callback"].schedule.learning_rates[0]

@@ -39,7 +39,7 @@ def error_of(launch_train, tmp_path, capsys):
     [
         (
             "task.name = 'quadratc'",
-            ["Unknown task 'quadratc', did you mean 'quadratic'?", "Known: ["],
+            ["Unknown task 'quadratc' (did you mean 'quadratic'?)", "Known: ["],
         ),
         (
             "train.num_iteration = 3",
@@ -58,7 +58,7 @@ def error_of(launch_train, tmp_path, capsys):
         ),
         (
             "task.num_trainee_step = 3",
-            ["task.num_trainee_step, did you mean 'num_trainee_steps'?"],
+            ["task.num_trainee_step (did you mean 'num_trainee_steps'?)"],
         ),
         (
             "task.trainee_steps_per_action = 7",
@@ -70,7 +70,12 @@ def error_of(launch_train, tmp_path, capsys):
         ("train.num_iterations = 0", ["Expected train.num_iterations >= 1, found 0."]),
         ("train.seed = -1", ["Expected a run seed in [0, 10000), found -1."]),
         ("ppo.actor = 'gru'", ["Expected ppo.actor to be one of ["]),
-        ("ppo.num_epochs = 0", ["Expected ppo.num_epochs > 0, found 0."]),
+        ("ppo.num_epochs = 0", ["Expected ppo.num_epochs > 0 and finite, found 0."]),
+        (
+            "ppo.entropy_regularization = 1e400",
+            ["Expected ppo.entropy_regularization > -inf and finite, found inf."],
+        ),
+        ("comparison.num_seeds = -1", ["comparison.num_seeds >= 0, found -1."]),
         ("workers.num_workers = -1", ["Expected workers.num_workers >= 0, found -1."]),
         ("task.file = 'no_such.py'", [f"a task at {os.path.abspath('no_such.py')}"]),
         ("train.seed 3", ["expected ':' or '='", "\n  train.seed 3\n"]),
@@ -284,10 +289,10 @@ def test_directory_of_another_config_names_the_binding(finished, error_of, tmp_p
     )
 
 
-def test_root_directory_that_is_a_file(error_of, tmp_path):
+def test_root_directory_within_a_file(error_of, tmp_path):
     gin_file = str(ROOT / "gin" / "train" / "digits_cnn.gin")
     (tmp_path / "file").write_bytes(b"")
-    error = error_of(root_dir=tmp_path / "file", gin_files=[gin_file])
+    error = error_of(root_dir=tmp_path / "file" / "runs", gin_files=[gin_file])
     assert "Not a directory" in error and str(tmp_path / "file") in error
 
 

@@ -90,10 +90,11 @@ class PPOConfig:
                 raise ValueError(
                     f"Expected ppo.{name} in [0, 1], found {getattr(self, name)!r}."
                 )
-        for name in _POSITIVE:
-            if not getattr(self, name) > 0:
+        for name in (*_POSITIVE, "entropy_regularization"):
+            low = 0 if name in _POSITIVE else -np.inf
+            if not low < getattr(self, name) < np.inf:
                 raise ValueError(
-                    f"Expected ppo.{name} > 0, found {getattr(self, name)!r}."
+                    f"Expected ppo.{name} > {low} and finite, found {getattr(self, name)!r}."
                 )
 
     def of_network(self, spec: ControllerSpec) -> PPOConfig:

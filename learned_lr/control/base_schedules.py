@@ -98,7 +98,13 @@ class BaseSchedule:
 def rate_at(
     base: BaseSchedule | None, level: float, step: int, num_steps: int
 ) -> float:
-    """Returns the learning rate of a training step: the level times the base schedule's multiplier, if there is one."""
+    """Returns the learning rate of a training step: the level times the base schedule's multiplier, if there is one.
+
+    Raises:
+      ValueError: unless the step is 0 or above.
+    """
+    if not step >= 0:
+        raise ValueError(f"Expected a training step >= 0, found {step!r}.")
     return level if base is None else level * base.multiplier(step, num_steps)
 
 

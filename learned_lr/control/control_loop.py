@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,7 @@ class ControlLoop:
       for step in range(1000):
           train(loop.rate_at(step))
           if loop.is_due(step + 1):
-              loop.observe(mean_loss, validation_loss, weights=weights)
+              loop.observe(mean_loss, validation_loss, training_step=step + 1, weights=weights)
 
     A controller with a base schedule, such as the default, moves the rate at every step: `loop.rate_at(step)` is that
     of any step until the next decision. `observe`, `decide` and `brake` return that of the step they come before.
@@ -275,8 +274,9 @@ class ControlLoop:
         arrays = {name: np.asarray(value) for name, value in state.items()}
         counts = self._num_normalizer_decisions, self.num_training_steps
         loop_state.check(arrays, self._own, *counts)
-        high = float(arrays["max_learning_rate"])
-        self.scaling = dataclasses.replace(self.scaling, max_learning_rate=high)
+        names = ("level", "max_learning_rate", "num_brakes")
+        found = [arrays[name].item() for name in names]
+        self.scaling = rate_bounds.restored(self.scaling, self._max_level, *found)
         step = int(arrays["training_step"])
         self.training_step = None if step < 0 else step
         self.initial_learning_rate = float(arrays["initial_learning_rate"])

@@ -172,7 +172,7 @@ class Controller:
         """
         if not isinstance(directory, (str, bytes, os.PathLike)):
             raise ControllerError(
-                f"Expected a controller, its folder or its name, found a {type(directory).__name__}."
+                f"Expected a controller, its folder or its name, found {type(directory).__name__}."
             )
         directory = pretrained.find(directory)
         if not os.path.isdir(directory):

@@ -66,8 +66,10 @@ def check(
       ValueError: with what was expected and what was found.
     """
     if not _NAMES <= set(state) <= _NAMES | _OPTIONAL_NAMES:
+        missing = sorted(_NAMES - set(state))
+        unknown = sorted(set(state) - _NAMES - _OPTIONAL_NAMES)
         raise ValueError(
-            f"Expected the state's arrays {sorted(_NAMES)}, found {sorted(state)}."
+            f"Expected the arrays of a loop's state, found {missing} missing and {unknown} beside them."
         )
     spec = controller.spec
     num_features = len(spec.observation.features)

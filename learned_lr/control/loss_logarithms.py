@@ -21,9 +21,15 @@ def log_ratio(value: float, reference: float, floor: float = LOG_FLOOR) -> float
 
 
 def check_finite(train_loss: float, validation_loss: float, training_step: int) -> None:
-    """Raises ValueError unless both losses are finite."""
+    """Raises ValueError unless both losses are numbers, and finite."""
     for name, loss in (("train", train_loss), ("validation", validation_loss)):
-        if not math.isfinite(loss):
+        try:
+            is_finite = math.isfinite(loss)
+        except TypeError as error:
+            raise ValueError(
+                f"Expected a {name} loss that is one number, found {loss!r}."
+            ) from error
+        if not is_finite:
             raise ValueError(
                 f"Expected a finite {name} loss, found {loss!r} at training step "
                 f"{training_step}. Restore earlier weights and call brake()."

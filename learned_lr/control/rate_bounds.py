@@ -52,6 +52,34 @@ def lifted(
     return dataclasses.replace(scaling, max_learning_rate=min(ceiling, maximum))
 
 
+def restored(
+    scaling: LearningRateScaling,
+    maximum: float,
+    level: float,
+    ceiling: float,
+    num_brakes: int,
+) -> LearningRateScaling:
+    """Returns the scaling of a run that goes on: with the bounds of its new loop, and below what brakes left.
+
+    Args:
+      scaling: that of the new loop.
+      maximum: float > 0, the new loop's upper bound before any brake.
+      level: float > 0, where the run is.
+      ceiling: float > 0, its upper bound there.
+      num_brakes: int >= 0, brakes of the run.
+
+    Raises:
+      ValueError: if the run is above what the new loop allows.
+    """
+    if level > maximum:
+        raise ValueError(
+            f"Expected a state within this loop's max_learning_rate = {maximum!r}, found a level of {level!r}: make the "
+            "loop with the arguments of the one before."
+        )
+    ceiling = min(ceiling, maximum) if num_brakes else maximum
+    return dataclasses.replace(scaling, max_learning_rate=ceiling)
+
+
 def braked(
     scaling: LearningRateScaling, level: float, part: float
 ) -> tuple[LearningRateScaling, float]:

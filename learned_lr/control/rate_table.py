@@ -41,7 +41,13 @@ class RateTable:
         object.__setattr__(self, "learning_rates", tuple(map(float, rates)))
 
     def at(self, step: int) -> float:
-        """Returns the rate of a step >= 0; the last one holds for ever."""
+        """Returns the rate of a step; the last one holds for ever.
+
+        Raises:
+          ValueError: unless the step is 0 or above.
+        """
+        if not step >= 0:
+            raise ValueError(f"Expected a training step >= 0, found {step!r}.")
         return self.learning_rates[bisect.bisect_right(self.steps, step) - 1]
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -147,13 +148,20 @@ class WeightPath:
         )
 
     def add(self, weights: WeightSample) -> dict[str, float]:
-        """Returns `FEATURES` by name; arrays of other shapes than before are a start, unless one is not finite."""
+        """Returns `FEATURES` by name; arrays of other shapes than before are a start, with a warning, unless one is not finite."""
         nothing = dict.fromkeys(FEATURES, 0.0)
         if not np.all(np.isfinite(weights.values)):
             return nothing
-        if self._values is None or not self._fits(weights):
+        if not self._fits(weights):
+            if self._values is not None:
+                warnings.warn(
+                    f"Expected weights of the shapes of the call before, {_brief(self._shapes)}, found "
+                    f"{_brief(weights.shapes)}: their path begins anew. Give the same arrays in one order.",
+                    stacklevel=6,
+                )
             self.start(weights)
             return nothing
+        assert self._values is not None
         self._shapes = weights.shapes  # A restored path has none.
         first, latest, before = self._values.astype(np.float64)
         now = weights.values.astype(np.float64)
@@ -199,6 +207,12 @@ class WeightPath:
             and values.shape[1:] == weights.values.shape
             and self._shapes in (None, weights.shapes)
         )
+
+
+def _brief(shapes: tuple[tuple[int, ...], ...] | None) -> str:
+    if shapes is None:  # Of a restored path.
+        return "in a restored state"
+    return f"{', '.join(map(str, shapes[:4]))}{', ...' * (len(shapes) > 4)} ({len(shapes)} in all)"
 
 
 def _log(value: float) -> float:

@@ -89,7 +89,12 @@ def _check_types():
                 short = f"{scope}/" if scope else ""
                 short += f"{selector.rsplit('.', 1)[-1]}.{name}"
                 raise UsageError(
-                    f"Expected {short} to be of the type {annotation}, found {value!r}."
+                    f"Expected {short} to be of the type {annotation}, found {value!r}"
+                    + (
+                        ": a name is written @name."
+                        if "Callable" in annotation
+                        else "."
+                    )
                 )
 
 

@@ -61,6 +61,8 @@ def plain_schedules(
       step_decays: (initial learning rate, discount step in trainee steps, factor) each.
       num_seeds: seeds for development that every schedule is run on; 0 for no comparison.
     """
+    if num_seeds < 0:
+        raise ValueError(f"Expected comparison.num_seeds >= 0, found {num_seeds!r}.")
     constants = [schedules.Constant(rate) for rate in constant_learning_rates]
     decays = [schedules.StepDecay(*decay) for decay in step_decays]
     return {schedule.name: schedule for schedule in constants + decays}, num_seeds

@@ -88,7 +88,8 @@ def _of_grid(evaluation, family, by_name) -> Iterator[Contender]:
     label = _value(evaluation.run, family, "label")
     source = by_name.get(path)
     task = _task(path, source)
-    is_moved = task not in (None, evaluation.run.task)
+    here = evaluation.run.task_in_full if source else evaluation.run.task
+    is_moved = task not in (None, here)
     # Two searches may have one label: each has the name of its own winner behind it.
     own = f"{label}: {source.results.get('best')}" if source else None
     names = [n for n in evaluation.names if n.startswith(f"{label}: ")]
@@ -216,9 +217,9 @@ def _spend_before(source, task, by_name):
 
 
 def _task(path, source):
-    """A run's task: its own word, or the folder that it is filed under; None if neither tells."""
+    """A run's task: its own word and bindings, or the folder that it is filed under; None if neither tells."""
     if source is not None:
-        return source.task
+        return source.task_in_full
     parts = path.split("/")
     return parts[1] if parts[0] in TABLES and len(parts) > 2 else None
 

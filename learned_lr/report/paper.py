@@ -71,13 +71,7 @@ def pair_of(evaluation: Evaluation) -> tuple[str, str]:
 def key_of(evaluation: Evaluation) -> tuple[str, str]:
     """Returns (data set, network), the latter with what its task was bound to beside its name."""
     dataset, network = pair_of(evaluation)
-    known = ("name", "file", "dataset", "model")
-    bound = [
-        f"{name.partition('.')[2]} = {value}"
-        for name, value in evaluation.run.config.items()
-        if name.startswith("task.") and name.partition(".")[2] not in known
-    ]
-    return dataset, ", ".join([network, *bound])
+    return dataset, ", ".join([network, *evaluation.run.task_bindings])
 
 
 def has_pair(pair: str) -> bool:

@@ -109,6 +109,21 @@ class Run:
         names.append(parts[1] if len(parts) > 2 and not self.is_point else "unknown")
         return str(next(name for name in names if name))
 
+    @property
+    def task_in_full(self) -> str:
+        """The task's name, and what it was bound to beside it: 'digits_cnn, num_trainee_steps = 40'."""
+        return ", ".join([self.task, *self.task_bindings])
+
+    @property
+    def task_bindings(self) -> list[str]:
+        """What the task was bound to beside what names it, 'num_trainee_steps = 40' each."""
+        names = ("name", "file", "dataset", "model")
+        return [
+            f"{name.partition('.')[2]} = {value}"
+            for name, value in self.config.items()
+            if name.startswith("task.") and name.partition(".")[2] not in names
+        ]
+
     def value(self, parameter: str) -> Any:
         """Returns a value of the config, None if it isn't bound to a literal."""
         try:

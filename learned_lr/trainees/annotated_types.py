@@ -34,7 +34,7 @@ def _fits_one(value, annotation):
     if annotation in _PLAIN:
         return _PLAIN[annotation](value)
     if not annotation.startswith(_LISTS):
-        return True
+        return not annotation.startswith("Callable")
     if not isinstance(value, (list, tuple)):
         return False
     inner = _split(annotation[annotation.index("[") + 1 : -1], ",")

@@ -194,6 +194,6 @@ def _task_from_file(path, name):
 
 
 def _nearest(name, known):
-    """Returns ', did you mean ...' for the nearest known name, or nothing."""
+    """Returns ' (did you mean ...?)' for the nearest known name, or nothing."""
     matches = difflib.get_close_matches(name, list(known), n=1)
-    return f", did you mean {matches[0]!r}?" if matches else ""
+    return f" (did you mean {matches[0]!r}?)" if matches else ""

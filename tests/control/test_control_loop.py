@@ -173,3 +173,17 @@ def test_a_brake_before_the_first_observation_moves_no_step():
     loop.brake()
     loop.observe(2.0, 2.0)
     assert loop.training_step == 0
+
+
+@pytest.mark.parametrize("step", [-1, math.nan])
+def test_a_rate_of_no_step_is_refused(step):
+    loop = ControlLoop("fashion_mnist_lenet5", 100)
+    with pytest.raises(ValueError, match="Expected a training step >= 0, found"):
+        loop.rate_at(step)
+
+
+@pytest.mark.parametrize("loss", ["2.3", None, [2.3], 1j, np.ones(2)])
+def test_a_loss_that_is_no_number_is_refused(loss):
+    loop = ControlLoop("trapezoid", 100)
+    with pytest.raises(ValueError, match="Expected a validation loss that is one numb"):
+        loop.observe(2.3, loss)

@@ -144,3 +144,35 @@ def test_what_is_no_state_is_told():
     for wrong in ("fast", [1, 2], None, object()):
         with pytest.raises(ValueError, match="Expected .*level.* found"):
             loop.restore({**state, "level": wrong})
+
+
+@pytest.mark.parametrize("is_braked", [False, True])
+def test_the_bounds_of_a_restored_loop_are_its_own(is_braked):
+    loop = ControlLoop("default", 100, max_learning_rate=0.03)
+    _observe(loop, 3)
+    if is_braked:
+        loop.brake()
+    state = loop.state()
+    wider, lower = (
+        ControlLoop("default", 100, max_learning_rate=bound) for bound in (0.5, 1e-5)
+    )
+    wider.restore(state)
+    assert wider.scaling.max_learning_rate == (
+        loop.scaling.max_learning_rate if is_braked else 0.5
+    )
+    with pytest.raises(ValueError, match="max_learning_rate = 1e-05, found a level of"):
+        lower.restore(state)
+    assert lower.training_step is None and lower.scaling.max_learning_rate == 1e-5
+    between = ControlLoop("default", 100, max_learning_rate=loop.level * 1.01)
+    between.restore(state)
+    assert between.scaling.max_learning_rate <= loop.level * 1.01
+    _observe(between, 5, start=3)
+    assert max(between.schedule.learning_rates[12:]) <= loop.level * 1.01
+
+
+def test_what_a_state_lacks_is_named():
+    loop = ControlLoop("default", 100)
+    state = {**loop.state(), "more": np.zeros(1)}
+    del state["rows"]
+    with pytest.raises(ValueError, match=r"\['rows'\] missing and \['more'\] beside"):
+        loop.restore(state)

@@ -81,3 +81,8 @@ def test_other_columns_are_ignored(tmp_path):
     path = tmp_path / "lr.csv"
     path.write_text("seed,trainee_step,learning_rate\n3,0,0.5\n", encoding="utf-8")
     assert RateTable.load(str(path)) == RateTable((0,), (0.5,))
+
+
+def test_a_step_below_0_has_no_rate():
+    with pytest.raises(ValueError, match="Expected a training step >= 0, found -1"):
+        _TABLE.at(-1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 
 import ml_dtypes
 import numpy as np
@@ -241,3 +242,17 @@ def test_a_state_with_another_path_is_refused(path):
 def test_what_is_no_list_of_arrays_is_refused(weights, found):
     with pytest.raises(ValueError, match=f"of a dict or a tree its leaves, .*{found}"):
         sample(weights)
+
+
+def test_other_arrays_than_before_are_told():
+    loop = ControlLoop("default", 100)
+    kernel, bias = np.ones((4, 3)), np.zeros(3)
+    loop.observe(1.0, 1.0, weights=[kernel, bias])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loop.observe(1.0, 1.0, weights=[kernel * 2, bias])
+    with pytest.warns(
+        UserWarning,
+        match=r"before, \(4, 3\), \(3,\) \(2 in all\), found \(3,\), .*order",
+    ):
+        loop.observe(1.0, 1.0, weights=[bias, kernel])

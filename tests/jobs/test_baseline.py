@@ -194,6 +194,14 @@ def test_numbers_below_one_are_refused(run_jobs, tmp_path, capsys, name):
     assert f"Expected baseline.{name} >= 1, found 0." in capsys.readouterr().err
 
 
+def test_families_in_quotes_are_answered_with_how_they_are_written(
+    run_jobs, tmp_path, capsys
+):
+    bindings = ["baseline.families = ['step_decay']"]
+    assert run_jobs(tmp_path, "baseline", bindings=bindings) == 1
+    assert "found ['step_decay']: a name is written @name." in capsys.readouterr().err
+
+
 def test_several_seeds_are_averaged(run_jobs, tmp_path):
     assert run_jobs(tmp_path, "baseline", bindings=["baseline.num_seeds = 3"]) == 0
     path = tmp_path / "baseline" / "quadratic" / "toy"

@@ -222,7 +222,7 @@ def test_death_of_a_points_process_fails_that_point(
         (["sweep.points = [{'bseline.seed': 2}]"], "Did you mean 'baseline'?"),
         (
             ["sweep.product = {'task.name': ('quadratic', 'quadratc')}"],
-            "Point 01-name=quadratc: Unknown task 'quadratc', did you mean 'quadratic'?",
+            "Point 01-name=quadratc: Unknown task 'quadratc' (did you mean 'quadratic'?)",
         ),
         (
             ["sweep.gin_files = ('no.gin',)"],

@@ -94,3 +94,19 @@ def test_what_a_controller_was_trained_from_counts(tmp_path, first, config, spen
     (row,) = (row for row in values.values() if row.get("schedule") == "tuned")
     found = tuple(row[name] for name in ("search_runs", "gradient_samples"))
     assert found == tuple(map(str, spend))
+
+
+def test_a_grid_of_the_task_at_another_length_is_no_search_on_it(tmp_path):
+    config = EVALUATE + "task.num_trainee_steps = 1000\n"
+    make_evaluation(tmp_path, config)
+    make_searches(tmp_path)
+    network = "lenet5, num_trainee_steps = 1000"
+    values, _ = contenders_rows(tmp_path)
+    row = values["fashion_mnist", network, f"winner of the grid on {TASK}, moved over"]
+    assert float(row["search_runs"]) == float(row["gradient_samples"]) == 0
+    (tmp_path / "baseline" / TASK / "grid" / "operative_config.gin").write_text(
+        "baseline.families = [@step_decay]\ntask.num_trainee_steps = 1000\n"
+    )
+    values, _ = contenders_rows(tmp_path)
+    row = values["fashion_mnist", network, "winner of the grid"]
+    assert float(row["search_runs"]) == 57
