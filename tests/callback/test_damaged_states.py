@@ -145,7 +145,7 @@ def test_other_bytes(tmp_path_factory, states, data):
         ("brake/best", [math.nan, 1.0, 1.0, 1.0], "losses in best, found NaN"),
         ("brake/alarms", [0, 0, 0, 0, -1], "each of alarms to be an int >= 0"),
         ("loop/num_brakes", -1, "num_brakes to be an int >= 0, found -1"),
-        ("loop/level", None, "the state's arrays"),
+        ("loop/level", None, r"'level'\] missing"),
         ("loop/level", math.nan, "finite values in level"),
         ("loop/level", 0.0, "Expected level > 0"),
         ("loop/level", 9.0, "level <= max_learning_rate = 1.0, found 9.0"),

@@ -290,8 +290,8 @@ def test_nan_weights_before_the_first_step_are_refused(digits, compiled):
         ({"loss": "mse"}, "loss to be a function of .*, found 'mse'"),
         ({"training_sample": np.zeros(3)}, "training_sample to be .*, found a ndarray"),
         ({"training_sample": (1,)}, "training_sample to be .*, found a tuple of 1"),
-        ({"controller": None}, "controller, its folder or its name, found a NoneType"),
-        ({"controller": 1e-3}, "controller, its folder or its name, found a float"),
+        ({"controller": None}, "controller, its folder or its name, found NoneType"),
+        ({"controller": 1e-3}, "controller, its folder or its name, found float"),
     ],
 )
 def test_arguments_that_no_run_can_begin_with(arguments, message):
