@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping
 
 import numpy as np
@@ -64,7 +65,8 @@ class SafetyBrake:
         Raises:
           ValueError: unless it is above 1.
         """
-        if isinstance(factor, str) or not factor > 1:
+        is_number = isinstance(factor, numbers.Real)
+        if not is_number or not factor > 1:
             raise ValueError(f"Expected brake_factor > 1, found {factor!r}.")
         self.factor = factor
         self.means: tuple[float, float] | None = None

@@ -85,6 +85,8 @@ class ControlledFit:
         self._is_reset = False
         # Of the metrics, as they were before the reset.
         self._means: list[tuple[float, float]] = []
+        # Which of them has the loss of the epoch as its mean; None while that is not known.
+        self._metric: int | None = None
         self._is_log_of_metrics = log.is_of_metrics
         if log.is_of_metrics:
             metric_resets.watch(model, self.leave_metrics)
@@ -104,10 +106,10 @@ class ControlledFit:
 
     def begin_epoch(self) -> None:
         """The running mean of the loss starts anew."""
-        if self._is_reset:  # By `fit`, and an `evaluate` may have followed.
+        if self._is_log_of_metrics:  # An `evaluate` may have come before.
             metric_resets.reset(self._model)
         self.run.losses.begin_epoch()
-        self._logs = None
+        self._logs = self._metric = None
         self._is_rate_checked = self._is_reset = False
 
     def leave_metrics(self) -> None:
@@ -162,7 +164,7 @@ class ControlledFit:
             # After one step a running mean is the loss itself.
             backends.sync(self._model)
             latest = run.losses.latest()
-            run.losses.is_running_mean = own_steps.is_running_mean(self._model, latest)
+            run.losses.is_running_mean = self._num_examples(latest) is not None
         if run.loop.is_due(run.step):
             start = time.perf_counter()
             backends.sync(self._model)
@@ -204,9 +206,13 @@ class ControlledFit:
         """Of how many the running mean in the latest logs is."""
         if not self._is_log_of_metrics:
             return None
-        is_kept, model = self._is_reset, self._model
-        means = self._means if is_kept else own_steps.means_and_counts(model)
-        return own_steps.num_counted(means, loss)
+        means = self._means
+        if not self._is_reset:
+            means = [*own_steps.means_and_counts(self._model)]
+        same = own_steps.same_means(means, loss)
+        if self._metric is None:  # Others may agree for a while.
+            self._metric = next(iter(same), None)
+        return means[self._metric][1] if self._metric in same else None
 
     def _decide(self) -> None:
         """Measures and sets the rate; brakes instead if the run has exploded."""

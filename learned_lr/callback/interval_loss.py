@@ -83,7 +83,9 @@ class IntervalLoss:
         if self.num_epoch_steps == self._read_steps:
             return
         mean = _number(_loss(logs))
-        if self.is_running_mean:
+        # After one step a running mean is the loss itself.
+        is_single = self.is_running_mean is None and self.num_epoch_steps == 1
+        if self.is_running_mean or is_single:
             weight = self._running_weight(mean, num_examples)
             if weight <= self._metric_weight:  # Something has reset the metric.
                 self._metric_total = self._metric_weight = 0.0
@@ -94,16 +96,13 @@ class IntervalLoss:
             # Of an execution of several steps the last one speaks for all.
             self.total += sum(steps * _number(loss) for steps, loss in self._logged)
             self.weight += sum(steps for steps, _ in self._logged)
-            # Should it turn out to be a running mean.
-            self._metric_weight = float(self.num_epoch_steps)
-            self._metric_total = mean * self._metric_weight
         self._read_steps = self.num_epoch_steps
         self._logged = []
 
     def _running_weight(
         self, mean: float, num_examples: Callable[[float], float | None]
     ) -> float:
-        """What a running mean weighs: all of an epoch in examples, or all in minibatches."""
+        """What a running mean weighs: all of an epoch in examples, or all of it in minibatches."""
         found = None
         if self._is_of_examples or not self._read_steps:
             found = num_examples(mean)

@@ -45,13 +45,12 @@ def may_depend_on_batch_size(model: keras.Model, loss: Any = None) -> bool:
 
 def _is_mean_of_examples(loss: Any) -> bool:
     """Whether a loss is Keras' own, under any of its names, and no sum."""
-    name = loss if isinstance(loss, str) else getattr(loss, "__name__", "")
-    name = (name or type(loss).__name__).lower()
+    loss = keras.losses.get(loss)  # A string may name a registered one of the user's.
+    name = (getattr(loss, "__name__", "") or type(loss).__name__).lower()
     if any(kind in name for kind in _OF_BATCHES):
         return False
-    if isinstance(loss, str):
-        return True
-    module = getattr(loss, "__module__", None) or type(loss).__module__
+    function = getattr(loss, "fn", loss)  # Keras wraps functions.
+    module = getattr(function, "__module__", None) or type(function).__module__
     return module.startswith("keras.") and getattr(loss, "reduction", "") != "sum"
 
 
@@ -62,7 +61,7 @@ def is_running_mean(model: keras.Model, loss: float) -> bool:
       model: a model whose variables are up to date.
       loss: float, the loss in the latest log.
     """
-    return num_counted(means_and_counts(model), loss) is not None
+    return bool(same_means(means_and_counts(model), loss))
 
 
 def means_and_counts(model: keras.Model) -> Iterator[tuple[float, float]]:
@@ -81,15 +80,18 @@ def means_and_counts(model: keras.Model) -> Iterator[tuple[float, float]]:
             yield float(backends.to_numpy(mean)), float(count)
 
 
-def num_counted(means: Iterable[tuple[float, float]], loss: float) -> float | None:
-    """Returns what the first metric has counted whose mean is a loss; None if there is none.
+def same_means(means: Iterable[tuple[float, float]], loss: float) -> list[int]:
+    """Returns the indices of the metrics whose mean is a loss.
 
     Args:
       means: as `means_and_counts` returns them.
       loss: float, as it was logged.
     """
-    same = (n for mean, n in means if math.isclose(mean, loss, rel_tol=_SAME))
-    return next(same, None)
+    return [
+        index
+        for index, (mean, _) in enumerate(means)
+        if math.isclose(mean, loss, rel_tol=_SAME)
+    ]
 
 
 class EvaluationStep:

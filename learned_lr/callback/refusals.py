@@ -51,9 +51,10 @@ def check_arguments(callback: Any) -> None:
 
 def check_metrics(model: keras.Model) -> None:
     """Raises ValueError for a compiled metric by the name of the loss, which Keras' own `train_step` logs in its place."""
-    num_outputs = len(nested_structures.leaves(getattr(model, "outputs", None)))
-    # Of several outputs the names of these are put before those of metrics.
-    if own_steps.is_own(model, "train_step") or num_outputs > 1:
+    # Of several outputs the names of these are put before those of metrics; a subclassed model knows its losses alone.
+    parts = (getattr(model, name, None) for name in ("outputs", "loss"))
+    is_of_several = any(len(nested_structures.leaves(part)) > 1 for part in parts)
+    if own_steps.is_own(model, "train_step") or is_of_several:
         return
     name = "compiled_metrics" if backends.IS_KERAS_2 else "_compile_metrics"
     compiled = getattr(model, name, None)

@@ -29,7 +29,7 @@ def bounded(
         check_positive(name, bound)
     low, high = ({**dataclasses.asdict(scaling), **changes}[name] for name in bounds)
     if low > high and len(changes) == 1:
-        name, other = *changes, *(bounds.keys() - changes)
+        (other,) = bounds.keys() - changes
         raise ValueError(
             f"Expected min_learning_rate <= max_learning_rate, found {low!r} and {high!r}: give {other} as well."
         )

@@ -119,3 +119,15 @@ def test_missing_loss_is_named(logs):
     interval.count(1)
     with pytest.raises(ValueError, match="Expected a loss in the logs"):
         interval.read(logs)
+
+
+def test_a_running_mean_that_is_not_known_yet_weighs_examples_as_well():
+    interval = IntervalLoss(total=2.0 * 256, weight=256.0, is_running_mean=None)
+    interval.count(1, {"loss": 4.0})
+    interval.read({"loss": 4.0}, lambda mean: 64.0)
+    assert interval.mean() == pytest.approx((2.0 * 4 + 4.0) / 5)
+    interval.begin_interval()
+    interval.is_running_mean = True
+    interval.count(3)
+    interval.read({"loss": 7.0}, lambda mean: 256.0)  # The three have a mean of 8.
+    assert (interval.mean(), interval.weight) == (pytest.approx(8.0), 192)

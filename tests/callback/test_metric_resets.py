@@ -57,11 +57,27 @@ def _fit(compiled, digits, monkeypatch, make_callbacks):
     return losses, callback.schedule.learning_rates
 
 
+class _FirstEvaluation(_Evaluation):
+    """Evaluates the model at an epoch's begin."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.evaluate(*self.data, verbose=0)
+
+
 @pytest.mark.parametrize("is_before", [True, False])
-@pytest.mark.parametrize("kind", [_Evaluation, _Reset])
-def test_the_losses_are_those_without(digits, compiled, monkeypatch, kind, is_before):
+@pytest.mark.parametrize("kind", [_Evaluation, _FirstEvaluation, _Reset])
+@pytest.mark.parametrize("is_own", [False, True])
+def test_the_losses_are_those_without(
+    digits, compiled, monkeypatch, kind, is_before, is_own
+):
+    if is_own:
+        plain = compiled
+
+        def compiled():
+            return plain(own_models.classifier(own_models.TrackingTrainStep))
+
     data = tuple(array[:50] for array in digits[2:])
-    other = _Evaluation(data) if kind is _Evaluation else _Reset()
+    other = _Reset() if kind is _Reset else kind(data)
     expected, rates = _fit(compiled, digits, monkeypatch, lambda c: [c])
     found, found_rates = _fit(
         compiled, digits, monkeypatch, lambda c: [other, c] if is_before else [c, other]

@@ -137,6 +137,11 @@ def test_a_metric_of_one_of_several_outputs_has_its_name_before_its_own():
     metric = keras.metrics.MeanSquaredError(name="loss")
     model.compile("adam", "mse", metrics={"a": [metric]})
     refusals.check_metrics(model)
+    # A subclassed one has no outputs before it is called.
+    model = type("Model", (keras.Model,), {})()
+    losses = {"a": "mse", "b": "mse"}
+    model.compile("adam", losses, metrics={"a": [metric]})
+    refusals.check_metrics(model)
 
 
 @pytest.mark.parametrize("name", ["Adafactor", "Ftrl"])

@@ -120,6 +120,43 @@ def test_minibatches_weigh_as_many_examples_as_they_have(digits, observed):
     assert len(observed) >= 5
 
 
+@pytest.mark.skipif(not backends.IS_KERAS_2, reason="written for one stack")
+def test_a_metric_that_agrees_with_the_logged_loss_for_a_while(digits, observed):
+    """Of an own step's mean of minibatches and a metric of examples, until the last minibatch, which is shorter."""
+    import tensorflow as tf
+
+    class Model(keras.Sequential):
+        def train_step(self, data):
+            x, y = data
+            with tf.GradientTape() as tape:
+                predictions = self(x, training=True)
+                loss = tf.reduce_mean(keras.losses.mean_squared_error(y, predictions))
+            self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
+            self.tracker.update_state(loss)
+            self.compiled_metrics.update_state(y, predictions)
+            return {"loss": self.tracker.result()}
+
+    logged, callback = Logged(), _learned()
+    model = _model(Model, "mse", metrics=["mse"])
+    model.tracker = keras.metrics.Mean(name="train_loss")
+    x, targets = digits[0][:76], np.eye(10)[digits[1][:76]]
+    model.fit(
+        x,
+        targets,
+        batch_size=16,
+        epochs=4,
+        shuffle=False,
+        verbose=0,
+        validation_data=(x, targets),
+        callbacks=[callback, logged],
+    )
+    sums = np.reshape(logged.losses, (4, 5)) * np.arange(1, 6)
+    single = np.diff(sums, prepend=0.0).ravel()
+    expected = single[:18].reshape(-1, _INTERVAL).mean(axis=1)
+    np.testing.assert_allclose(observed[:6], expected, rtol=1e-3)
+    assert len(observed) >= 6
+
+
 @pytest.mark.backends("tensorflow", "jax")  # Keras refuses them on PyTorch.
 def test_several_steps_an_execution(digits, observed):
     logged, callback = Logged(), _learned()
