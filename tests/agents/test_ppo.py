@@ -310,9 +310,15 @@ def test_updates_repeat_bit_for_bit(training):
         ({"actor": "gru"}, r"ppo.actor to be one of \['mlp', 'lstm'\], found 'gru'"),
         ({"activation": "elu"}, "ppo.activation to be one of .* found 'elu'"),
         ({"reward_normalization": "none"}, "ppo.reward_normalization to be one of"),
-        ({"num_epochs": 0}, "Expected ppo.num_epochs > 0, found 0"),
-        ({"actor_learning_rate": -1.0}, "ppo.actor_learning_rate > 0, found -1.0"),
-        ({"critic_learning_rate": 0.0}, "ppo.critic_learning_rate > 0, found 0.0"),
+        ({"num_epochs": 0}, "Expected ppo.num_epochs > 0 and finite, found 0"),
+        (
+            {"actor_learning_rate": -1.0},
+            "ppo.actor_learning_rate > 0 and finite, found -1.0",
+        ),
+        (
+            {"critic_learning_rate": 0.0},
+            "ppo.critic_learning_rate > 0 and finite, found 0.0",
+        ),
         ({"initial_action_deviation": 0.0}, "ppo.initial_action_deviation > 0"),
         ({"importance_ratio_clipping": 0.0}, "ppo.importance_ratio_clipping > 0"),
         ({"discount_factor": 1.5}, r"ppo.discount_factor in \[0, 1\], found 1.5"),
