@@ -206,13 +206,14 @@ class ControlledFit:
         """Of how many the running mean in the latest logs is."""
         if not self._is_log_of_metrics:
             return None
-        means = self._means
-        if not self._is_reset:
-            means = [*own_steps.means_and_counts(self._model)]
-        same = own_steps.same_means(means, loss)
-        if self._metric is None:  # Others may agree for a while.
-            self._metric = next(iter(same), None)
-        return means[self._metric][1] if self._metric in same else None
+        is_kept, model = self._is_reset, self._model
+        means = self._means if is_kept else own_steps.means_and_counts(model)
+        # One metric an epoch: others may agree for a while.
+        found = own_steps.counted(means, loss, self._metric)
+        if found is None:
+            return None
+        self._metric, count = found
+        return count
 
     def _decide(self) -> None:
         """Measures and sets the rate; brakes instead if the run has exploded."""

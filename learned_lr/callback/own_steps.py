@@ -61,7 +61,7 @@ def is_running_mean(model: keras.Model, loss: float) -> bool:
       model: a model whose variables are up to date.
       loss: float, the loss in the latest log.
     """
-    return bool(same_means(means_and_counts(model), loss))
+    return counted(means_and_counts(model), loss) is not None
 
 
 def means_and_counts(model: keras.Model) -> Iterator[tuple[float, float]]:
@@ -80,18 +80,22 @@ def means_and_counts(model: keras.Model) -> Iterator[tuple[float, float]]:
             yield float(backends.to_numpy(mean)), float(count)
 
 
-def same_means(means: Iterable[tuple[float, float]], loss: float) -> list[int]:
-    """Returns the indices of the metrics whose mean is a loss.
+def counted(
+    means: Iterable[tuple[float, float]], loss: float, only: int | None = None
+) -> tuple[int, float] | None:
+    """Returns (index, what it has counted) of the first metric whose mean is a loss; None if there is none.
 
     Args:
-      means: as `means_and_counts` returns them.
+      means: as `means_and_counts` yields them; read no further than need be.
       loss: float, as it was logged.
+      only: int, the index of the metric to look at; None for all.
     """
-    return [
-        index
-        for index, (mean, _) in enumerate(means)
-        if math.isclose(mean, loss, rel_tol=_SAME)
-    ]
+    for index, (mean, count) in enumerate(means):
+        if only in (None, index) and math.isclose(mean, loss, rel_tol=_SAME):
+            return index, count
+        if only == index:
+            break
+    return None
 
 
 class EvaluationStep:

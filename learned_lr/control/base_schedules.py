@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from learned_lr.control.checks import check_number, check_positive
+from learned_lr.control.checks import check_number, check_positive, check_step
 from learned_lr.control.rate_table import RateTable
 
 DECAYS = ("cosine", "linear")
@@ -103,8 +103,7 @@ def rate_at(
     Raises:
       ValueError: unless the step is 0 or above.
     """
-    if not step >= 0:
-        raise ValueError(f"Expected a training step >= 0, found {step!r}.")
+    check_step(step)
     return level if base is None else level * base.multiplier(step, num_steps)
 
 

@@ -43,6 +43,16 @@ def as_count(name: str, value: Any, minimum: int) -> int:
     return count
 
 
+def check_step(step: float) -> None:
+    """Refuses a training step below 0, and NaN.
+
+    Raises:
+      ValueError: if it is one.
+    """
+    if not step >= 0:
+        raise ValueError(f"Expected a training step >= 0, found {step!r}.")
+
+
 def check_number(name: str, value: Any) -> None:
     """Refuses all but a number in the range of float32, Python's or numpy's; a bool is none.
 

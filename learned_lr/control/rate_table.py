@@ -7,7 +7,7 @@ import csv
 import dataclasses
 import os
 
-from learned_lr.control.checks import check_count, check_number
+from learned_lr.control.checks import check_count, check_number, check_step
 
 COLUMNS = ("trainee_step", "learning_rate")
 
@@ -46,8 +46,7 @@ class RateTable:
         Raises:
           ValueError: unless the step is 0 or above.
         """
-        if not step >= 0:
-            raise ValueError(f"Expected a training step >= 0, found {step!r}.")
+        check_step(step)
         return self.learning_rates[bisect.bisect_right(self.steps, step) - 1]
 
     def save(self, path: str | os.PathLike[str]) -> None:

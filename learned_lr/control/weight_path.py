@@ -152,7 +152,7 @@ class WeightPath:
         nothing = dict.fromkeys(FEATURES, 0.0)
         if not np.all(np.isfinite(weights.values)):
             return nothing
-        if not self._fits(weights):
+        if self._values is None or not self._fits(weights):
             if self._values is not None:
                 warnings.warn(
                     f"Expected weights of the shapes of the call before, {_brief(self._shapes)}, found "
@@ -161,7 +161,6 @@ class WeightPath:
                 )
             self.start(weights)
             return nothing
-        assert self._values is not None
         self._shapes = weights.shapes  # A restored path has none.
         first, latest, before = self._values.astype(np.float64)
         now = weights.values.astype(np.float64)

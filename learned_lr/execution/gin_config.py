@@ -88,13 +88,10 @@ def _check_types():
             if not annotated_types.fits(value, annotation):
                 short = f"{scope}/" if scope else ""
                 short += f"{selector.rsplit('.', 1)[-1]}.{name}"
+                is_of_names = "Callable" in annotation
+                hint = ": a name is written @name" if is_of_names else ""
                 raise UsageError(
-                    f"Expected {short} to be of the type {annotation}, found {value!r}"
-                    + (
-                        ": a name is written @name."
-                        if "Callable" in annotation
-                        else "."
-                    )
+                    f"Expected {short} to be of the type {annotation}, found {value!r}{hint}."
                 )
 
 

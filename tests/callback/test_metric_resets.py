@@ -101,9 +101,7 @@ class _Pairs(keras.metrics.Mean):
         return {"a": mean, "b": mean}
 
 
-@pytest.mark.backends("tensorflow", "torch", "jax")
-def test_a_train_step_that_resets_them(digits):
-    model = own_models.classifier(_ResettingTrainStep)
+def _check_decisions(model, digits):
     model.compile("adam", "sparse_categorical_crossentropy")
     callback = own_models.learned(control_interval=5)
     arguments = {"validation_data": digits[2:], "callbacks": [callback]}
@@ -111,20 +109,20 @@ def test_a_train_step_that_resets_them(digits):
     assert callback.last_fit.run.num_decisions == 4
 
 
+@pytest.mark.backends("tensorflow", "torch", "jax")
+def test_a_train_step_that_resets_them(digits):
+    _check_decisions(own_models.classifier(_ResettingTrainStep), digits)
+
+
 @pytest.mark.skipif(not backends.IS_KERAS_2, reason="no dicts in logs of Keras 3")
-def test_a_mean_whose_result_is_no_number(digits, compiled):
+def test_a_mean_whose_result_is_no_number(digits):
     class Model(keras.Sequential):
         @property
         def metrics(self):
             return [*super().metrics, pairs]
 
     pairs = _Pairs(name="pairs")
-    model = own_models.classifier(Model)
-    model.compile("adam", "sparse_categorical_crossentropy")
-    callback = own_models.learned(control_interval=5)
-    arguments = {"validation_data": digits[2:], "callbacks": [callback]}
-    model.fit(*digits[:2], verbose=0, **arguments)
-    assert callback.last_fit.run.num_decisions == 4
+    _check_decisions(own_models.classifier(Model), digits)
 
 
 def test_a_model_is_left_as_it_was(digits, compiled):

@@ -125,11 +125,11 @@ def test_which_tasks_are_of_sgd(optimizer, expected):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"name": "cifar_cnn"}, "task 'cifar_cnn' .did you mean 'cifar10_cnn'"),
+        ({"name": "cifar_cnn"}, r"task 'cifar_cnn' \(did you mean 'cifar10_cnn'"),
         ({"name": "zzz"}, r"Unknown task 'zzz'\. Known: \['cifar10_cnn', "),
         (
             {"name": "digits_cnn", "batchsize": 3},
-            "Unknown parameter task.batchsize .did you mean 'batch_size'",
+            r"Unknown parameter task.batchsize \(did you mean 'batch_size'",
         ),
         (
             {"name": "quadratic", "batch_size": 3},
@@ -270,7 +270,7 @@ def test_a_task_from_a_file_travels_to_another_process(task_file):
 @pytest.mark.parametrize(
     "name, message",
     [
-        ("my_tasks", "Expected a function 'my_tasks' in .* .did you mean 'my_task'"),
+        ("my_tasks", r"Expected a function 'my_tasks' in .* \(did you mean 'my_task'"),
         (None, "Expected a function None in "),
         ("no_task", "Expected 'no_task' in .* to return a Task, found int"),
     ],
