@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from learned_lr.control import pretrained
@@ -48,8 +49,15 @@ def describe(controller: Controller) -> str:
 
 
 def plot(controller: Controller, path: str) -> None:
-    """Draws the mean response into a PNG, SVG or PDF file; needs matplotlib."""
+    """Draws the mean response into a PNG, SVG or PDF file; needs matplotlib.
+
+    Raises:
+      ValueError: if the path is a folder's.
+    """
     from matplotlib.figure import Figure
+
+    if os.path.isdir(path):
+        raise ValueError(f"Expected a file to draw into, found the folder {path}.")
 
     responses = mean_response(controller)
     figure = Figure(figsize=(12, 3 * ((len(responses) + 3) // 4)), layout="constrained")

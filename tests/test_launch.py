@@ -73,7 +73,11 @@ def error_of(launch_train, tmp_path, capsys):
         ("ppo.num_epochs = 0", ["Expected ppo.num_epochs > 0 and finite, found 0."]),
         (
             "ppo.entropy_regularization = 1e400",
-            ["Expected ppo.entropy_regularization > -inf and finite, found inf."],
+            ["Expected ppo.entropy_regularization >= 0 and finite, found inf."],
+        ),
+        (
+            "ppo.entropy_regularization = -1",
+            ["Expected ppo.entropy_regularization >= 0 and finite, found -1."],
         ),
         ("comparison.num_seeds = -1", ["comparison.num_seeds >= 0, found -1."]),
         ("workers.num_workers = -1", ["Expected workers.num_workers >= 0, found -1."]),

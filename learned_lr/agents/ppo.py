@@ -54,7 +54,7 @@ class PPOConfig:
       initial_action_deviation: standard deviation of the first policy, in action units.
       init_means_output_factor: TF-Agents' scale of the kernel that gives the first policy's means;
         near 0 they are 0, and the base schedule is followed.
-      entropy_regularization: weight of the entropy bonus.
+      entropy_regularization: weight >= 0 of the entropy bonus.
       reward_normalization: 'centered', rewards minus their running mean over their running
         deviation; 'scaled', TF-Agents' own, which only scales. All episodes have the same
         length, so centring doesn't move the optimum; it spares the critic the offset.
@@ -91,10 +91,10 @@ class PPOConfig:
                     f"Expected ppo.{name} in [0, 1], found {getattr(self, name)!r}."
                 )
         for name in (*_POSITIVE, "entropy_regularization"):
-            low = 0 if name in _POSITIVE else -np.inf
-            if not low < getattr(self, name) < np.inf:
+            value, sign = getattr(self, name), ">" if name in _POSITIVE else ">="
+            if not 0 <= value < np.inf or (sign == ">" and value == 0):
                 raise ValueError(
-                    f"Expected ppo.{name} > {low} and finite, found {getattr(self, name)!r}."
+                    f"Expected ppo.{name} {sign} 0 and finite, found {value!r}."
                 )
 
     def of_network(self, spec: ControllerSpec) -> PPOConfig:

@@ -120,7 +120,6 @@ class MeasurementBuilder:
             predictions = np.array(predictions, np.float32)
             change = self._prediction_change(predictions)
             variance = float(np.var(predictions, dtype=np.float64))
-            self.previous_predictions = predictions
         moments = (0.0, 0.0)
         if final_kernel is not None:
             kernel = np.asarray(final_kernel, np.float64)
@@ -133,6 +132,8 @@ class MeasurementBuilder:
                 else weight_path.sample(weights)
             )
         losses = float(train_loss), float(validation_loss)
+        if predictions is not None:  # Not before all else has been taken.
+            self.previous_predictions, self._is_restored = predictions, False
         return Measurement(*losses, variance, change, *moments, weights=sample)
 
     def _check_features(
@@ -159,10 +160,9 @@ class MeasurementBuilder:
 
     def _prediction_change(self, predictions: np.ndarray) -> float:
         previous = self.previous_predictions
-        is_restored, self._is_restored = self._is_restored, False
         if previous is None:
             return 0.0
-        if is_restored and previous.shape != predictions.shape:
+        if self._is_restored and previous.shape != predictions.shape:
             warnings.warn(
                 f"The restored run has predictions of shape {previous.shape}, this one of "
                 f"{predictions.shape}: their first change counts as 0.",

@@ -69,12 +69,16 @@ def restored(
       num_brakes: int >= 0, brakes of the run.
 
     Raises:
-      ValueError: if the run is above what the new loop allows.
+      ValueError: if the run is out of what the new loop allows.
     """
-    if level > maximum:
+    minimum = scaling.min_learning_rate
+    if not minimum <= level <= maximum:
+        name, bound = "max_learning_rate", maximum
+        if level < minimum:
+            name, bound = "min_learning_rate", minimum
         raise ValueError(
-            f"Expected a state within this loop's max_learning_rate = {maximum!r}, found a level of {level!r}: make the "
-            "loop with the arguments of the one before."
+            f"Expected a state within this loop's {name} = {bound!r}, found a level of {level!r}: make the loop with "
+            "the arguments of the one before."
         )
     ceiling = min(ceiling, maximum) if num_brakes else maximum
     return dataclasses.replace(scaling, max_learning_rate=ceiling)

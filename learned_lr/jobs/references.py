@@ -67,10 +67,10 @@ def references(
       A summary as a Markdown table.
     """
     peaks = tuned_cosines.half_decades(min_peak, max_peak)
-    if len(peaks) < 3 or num_seeds < 1:
+    if min_peak <= 0 or len(peaks) < 3 or num_seeds < 1:
         raise ValueError(
-            "Expected references.min_peak and .max_peak with at least 3 half decades, and "
-            f"num_seeds >= 1, found {peaks} and {num_seeds!r}."
+            "Expected references.min_peak > 0 and .max_peak with at least 3 half decades, and "
+            f"num_seeds >= 1, found {min_peak!r} and {max_peak!r} with {peaks[:9]}, and {num_seeds!r}."
         )
     members = configured.family().tasks(*splits)
     base = configured.base_schedule()

@@ -13,6 +13,7 @@ import itertools
 import json
 import math
 import os
+import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -145,8 +146,7 @@ def random_search(
       discount_steps: (least, greatest) discount step, drawn log-uniformly; step decays.
       discount_factors: (least, greatest) factor, drawn uniformly; step decays.
       warmup_steps: (least, greatest) warm-up in trainee steps, drawn uniformly; cosines.
-      final_fractions: (least, greatest) part of the peak that is left at the end, drawn
-        uniformly; cosines.
+      final_fractions: (least, greatest) part of the peak that is left at the end, drawn uniformly; cosines.
     """
     if num_runs < 1:
         raise ValueError(f"Expected random_search.num_runs >= 1, found {num_runs!r}.")
@@ -160,9 +160,8 @@ def random_search(
         rate = float(f"{log_uniform(*learning_rates):.3g}")
         if kind == "step_decay":
             step = round(log_uniform(*discount_steps))
-            return schedules.StepDecay(
-                rate, step, float(f"{rng.uniform(*discount_factors):.3g}")
-            )
+            factor = float(f"{rng.uniform(*discount_factors):.3g}")
+            return schedules.StepDecay(rate, step, factor)
         if kind == "cosine":
             warmup = int(rng.integers(warmup_steps[0], warmup_steps[1] + 1))
             final = float(f"{rng.uniform(*final_fractions):.3g}")
@@ -192,10 +191,9 @@ def best_of_grid(
       run: the baseline's run directory, relative to the root directory, or absolute.
       label: goes before the schedule's own name.
     """
-    path = os.path.join(root_dir, run, "best.json")
+    path = pathlib.Path(root_dir, run, "best.json")
     try:
-        with open(path, encoding="utf-8") as file:
-            best = json.load(file)
+        best = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(
             f"Expected the winner of a finished baseline job at {path}, found none: run "
@@ -217,19 +215,17 @@ def controller(
 
     Args:
       root_dir: the root directory.
-      path: the controller's folder, relative to the root directory or to the working
-        directory, or absolute.
+      path: the controller's folder, relative to the root directory or to the working directory, or absolute.
       label: its name in tables.
       initial_learning_rate: the rate its first decision scales; None for its own.
-      num_normalizer_decisions: its normaliser is estimated anew from so many first
-        decisions of each run; 0 leaves it as trained.
+      num_normalizer_decisions: its normaliser is estimated anew from so many first decisions of each run; 0 leaves
+        it as trained.
     """
     loaded = controller_folders.load(root_dir, path)
-    return {
-        label: adaptive_schedules.Learned(
-            loaded, initial_learning_rate, label, num_normalizer_decisions
-        )
-    }
+    learned = adaptive_schedules.Learned(
+        loaded, initial_learning_rate, label, num_normalizer_decisions
+    )
+    return {label: learned}
 
 
 @gin.register("replay")
@@ -238,13 +234,17 @@ def replay(root_dir: str, path: str = gin.REQUIRED, label: str = "replay") -> Sc
 
     Args:
       root_dir: the root directory.
-      path: the table, relative to the root directory or to the working directory, or
-        absolute.
+      path: the table, relative to the root directory or to the working directory, or absolute.
       label: its name in tables.
     """
     inside = os.path.join(root_dir, path)
     found = inside if os.path.isfile(inside) else path
-    return {label: schedules.RecordedRates.from_csv(found, label)}
+    try:
+        return {label: schedules.RecordedRates.from_csv(found, label)}
+    except FileNotFoundError as error:
+        raise ValueError(
+            f"Expected a table of rates as replay.path, at {inside} or {path}, found none."
+        ) from error
 
 
 @gin.register("paper_schedule")

@@ -225,7 +225,10 @@ def find_runs(root_dir: str) -> list[Run]:
       ReportError: if there are none.
     """
     if not os.path.isdir(root_dir):
-        raise ReportError(f"Expected a folder of run directories, found no {root_dir}.")
+        found = "the file" if os.path.isfile(root_dir) else "no"
+        raise ReportError(
+            f"Expected a folder of run directories, found {found} {root_dir}."
+        )
     runs = []
     for folder, subfolders, files in os.walk(root_dir):
         subfolders.sort()
@@ -253,7 +256,9 @@ def _read_run(root_dir, folder, files):
     else:
         run.note(f"{CONFIG_FILE} is missing")
     run.job = _job(run, files)
-    if run.job == "unknown":
+    if run.job == "unknown" and run.is_point:
+        run.note("a point of a sweep without a table: it failed, or has just begun")
+    elif run.job == "unknown":
         run.note("no job is known that leaves such a run directory")
     return run
 

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 import gin
-from learned_lr.trainees import synthetic, task_types
+from learned_lr.trainees import synthetic, task_fields, task_types
 
 SPLITS = ("training", "selection", "held_out")
 _DATASETS = ("cifar10", "digits", "fashion_mnist")
@@ -153,18 +153,24 @@ def parse(name: str, num_decisions: int) -> task_types.Task | task_types.Quadrat
     parts = name.split("-")
     is_toy = parts[0] == "quadratic"
     numbers = _TOY_NUMBERS if is_toy else _NUMBERS
+    words = {
+        word: field
+        for field, known in (
+            ("dataset", _DATASETS),
+            ("model", models.MODELS),
+            ("optimizer", task_types.OPTIMIZERS),
+            ("input_scaling", task_types.INPUT_SCALINGS),
+        )
+        for word in known
+    }
     fields = {}
     for part in parts[1:] if is_toy else parts:
-        if part in _DATASETS or synthetic.is_synthetic(part):
+        if synthetic.is_synthetic(part):
             field, value = "dataset", part
-        elif part in models.MODELS:
-            field, value = "model", part
-        elif part in task_types.OPTIMIZERS:
-            field, value = "optimizer", part
-        elif part in task_types.INPUT_SCALINGS:
-            field, value = "input_scaling", part
+        elif part in words:
+            field, value = words[part], part
         else:
-            field, value = _number(name, part, numbers)
+            field, value = _number(name, part, numbers, words)
         if field in fields:
             raise ValueError(
                 f"Expected one {field} in task {name!r}, found {part!r} beside "
@@ -196,12 +202,12 @@ def parse(name: str, num_decisions: int) -> task_types.Task | task_types.Quadrat
     return task_types.Task(name, **fields)
 
 
-def _number(name, part, numbers):
+def _number(name, part, numbers, words):
     match = re.fullmatch(r"([a-z]+)(\d+)", part)
     if not match or match.group(1) not in numbers:
         raise ValueError(
-            f"Expected a data set, a network, an optimizer, a scaling or one of "
-            f"{sorted(numbers)} before a number in task {name!r}, found {part!r}."
+            f"Expected a data set, a network, an optimizer, a scaling or one of {sorted(numbers)} before a number in "
+            f"task {name!r}, found {part!r}{task_fields.nearest(part, words)}."
         )
     field, divisor = numbers[match.group(1)]
     number = int(match.group(2))

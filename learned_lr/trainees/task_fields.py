@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import math
+from collections.abc import Iterable
 
 
 def check_positive(task, field):
@@ -60,3 +62,9 @@ def check_budget(task):
             "Expected task.trainee_steps_per_action to divide task.num_trainee_steps = "
             f"{steps}, found {interval}; the nearest that does is {nearest}."
         )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Returns ' (did you mean ...?)' for the nearest known name, or nothing."""
+    matches = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {matches[0]!r}?)" if matches else ""

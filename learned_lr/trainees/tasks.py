@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import importlib.util
 import os
@@ -12,7 +11,7 @@ import traceback
 from typing import Any
 
 import gin
-from learned_lr.trainees import annotated_types
+from learned_lr.trainees import annotated_types, task_fields
 from learned_lr.trainees.task_types import QuadraticTask, Task
 
 
@@ -130,14 +129,14 @@ def make_task(name: str | None = None, file: str | None = None, **overrides):
         task = TASKS[name]()
     else:
         raise ValueError(
-            f"Unknown task {name!r}{_nearest(name, TASKS)}. Known: {sorted(TASKS)}. A task "
+            f"Unknown task {name!r}{task_fields.nearest(name, TASKS)}. Known: {sorted(TASKS)}. A task "
             "of your own needs task.file as well."
         )
     fields = {field.name: field.type for field in dataclasses.fields(task)}
     for override, value in overrides.items():
         if override not in fields:
             raise ValueError(
-                f"Unknown parameter task.{override}{_nearest(override, list(fields))}. "
+                f"Unknown parameter task.{override}{task_fields.nearest(override, list(fields))}. "
                 f"{type(task).__name__} has: {list(fields)}."
             )
         if not annotated_types.fits(value, fields[override]):
@@ -183,7 +182,7 @@ def _task_from_file(path, name):
     if not callable(function):
         names = [key for key, v in vars(module).items() if callable(v)]
         raise ValueError(  # noqa: TRY004 - a wrong name, not a wrong type.
-            f"Expected a function {name!r} in {path}{_nearest(name or '', names)}."
+            f"Expected a function {name!r} in {path}{task_fields.nearest(name or '', names)}."
         )
     task = function()
     if not isinstance(task, Task):
@@ -191,9 +190,3 @@ def _task_from_file(path, name):
             f"Expected {name!r} in {path} to return a Task, found {type(task).__name__}."
         )
     return dataclasses.replace(task, name=name, file=path)
-
-
-def _nearest(name, known):
-    """Returns ' (did you mean ...?)' for the nearest known name, or nothing."""
-    matches = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {matches[0]!r}?)" if matches else ""

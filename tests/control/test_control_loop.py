@@ -135,6 +135,16 @@ def test_other_examples_in_mid_run_are_noticed():
         loop.observe(**{**second, "predictions": second["predictions"][:63]})
 
 
+def test_what_is_refused_leaves_no_predictions_behind():
+    first, second = _measurements(2)
+    loop, other = (ControlLoop("fashion_mnist_lenet5", 10) for _ in range(2))
+    for run in (loop, other):
+        run.observe(**first)
+    with pytest.raises(ValueError, match="could not convert"):
+        loop.observe(**{**second, "final_kernel": "kernel"})
+    assert loop.observe(**second) == other.observe(**second)
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [

@@ -163,6 +163,9 @@ def test_the_bounds_of_a_restored_loop_are_its_own(is_braked):
     with pytest.raises(ValueError, match="max_learning_rate = 1e-05, found a level of"):
         lower.restore(state)
     assert lower.training_step is None and lower.scaling.max_learning_rate == 1e-5
+    higher = ControlLoop("default", 100, min_learning_rate=0.1, max_learning_rate=0.5)
+    with pytest.raises(ValueError, match="min_learning_rate = 0.1, found a level of"):
+        higher.restore(state)
     between = ControlLoop("default", 100, max_learning_rate=loop.level * 1.01)
     between.restore(state)
     assert between.scaling.max_learning_rate <= loop.level * 1.01

@@ -72,6 +72,12 @@ def test_plot_draws_a_png(tmp_path):
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
+def test_plot_into_a_folder_is_refused(tmp_path, capsys):
+    assert controller_info.main(["default", "--plot", str(tmp_path)]) == 1
+    assert f"found the folder {tmp_path}." in capsys.readouterr().err
+    assert not list(tmp_path.parent.glob(f"{tmp_path.name}.*"))
+
+
 def test_unknown_name_says_what_is_there(capsys):
     assert controller_info.main(["fashion"]) == 1
     assert "fashion" in capsys.readouterr().err

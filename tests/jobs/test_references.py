@@ -139,6 +139,7 @@ def test_a_finished_run_is_not_run_again(launch_job, path, capsys):
     ("binding", "message"),
     [
         ("references.max_peak = 0.02", "at least 3 half decades"),
+        ("references.min_peak = -1", "Expected references.min_peak > 0"),
         ("references.splits = ('test',)", "Expected splits out of"),
         ("family.training = ['quadratic-s51']", "multiple of 5 decisions, found 51"),
     ],

@@ -144,6 +144,14 @@ def test_replay_is_looked_for_under_the_root_first(tmp_path):
     }
 
 
+def test_a_replay_of_nothing_is_refused(tmp_path):
+    gin.bind_parameter("replay.path", "no_such.csv")
+    with pytest.raises(
+        ValueError, match=r"replay\.path, at .*no_such\.csv, found none"
+    ):
+        _family("replay")(str(tmp_path))
+
+
 def test_the_committed_grid_has_a_winner():
     gin.bind_parameter(
         "best_of_grid.run", "paper/baseline/fashion_mnist_lenet5/fashion_mnist_lenet5"

@@ -131,6 +131,9 @@ def test_nothing_to_report(tmp_path):
         assembly.report(str(tmp_path))
     with pytest.raises(ReportError, match="found no "):
         assembly.report(str(tmp_path / "none"))
+    (tmp_path / "page").write_text("")
+    with pytest.raises(ReportError, match="found the file "):
+        assembly.report(str(tmp_path / "page"))
 
 
 def test_door_is_light():

@@ -41,6 +41,15 @@ def test_point_of_a_sweep_is_of_its_job(tmp_path):
     }
 
 
+def test_a_point_that_failed_at_its_start_says_so(tmp_path):
+    sweep = make_sweep(tmp_path / "sweep" / "toy" / "run")
+    point = make_train(sweep / "points" / "0", with_evaluation=False)
+    (point / "iterations.csv").unlink()
+    assert _jobs(tmp_path)["sweep/toy/run/points/0"] == "unknown"
+    (run,) = (run for run in find_runs(str(tmp_path)) if run.is_point)
+    assert any("it failed, or has just begun" in text for text in run.problems)
+
+
 def test_training_killed_before_its_first_iteration_is_known_by_its_command(tmp_path):
     path = make_train(
         tmp_path / "copied" / "run",

@@ -64,7 +64,7 @@ def test_a_name_is_a_task():
     [
         ("digits-mlp-b8", "to name its num_trainee_steps"),
         ("mlp-s50", "to name its batch_size, dataset"),
-        ("digits-mlpp-b8-s50", "found 'mlpp'"),
+        ("digits-mlpp-b8-s50", r"found 'mlpp' \(did you mean 'mlp'\?\)"),
         ("digits-mlp-b8-s50-x3", "found 'x3'"),
         ("digits-mlp-cnn-b8-s50", "Expected one model .*found 'cnn' beside 'mlp'"),
         ("digits-mlp-b8-s51", "a multiple of 5 decisions, found 51"),
