@@ -138,10 +138,12 @@ def test_what_a_round_lacks_is_named(read, rows, problem):
     assert problem in run.problems
 
 
-def test_the_committed_grid_of_one_round_is_read(tmp_path):
+def test_the_committed_grid_is_read_as_of_one_round(tmp_path):
     source = ROOT / "results/paper/baseline/fashion_mnist_lenet5/fashion_mnist_lenet5"
     name = "fashion_mnist_lenet5"
-    shutil.copytree(source, tmp_path / "baseline" / name / name)
+    folder = tmp_path / "baseline" / name / name
+    shutil.copytree(source, folder)
+    _leave_one_round(folder)
     (run,) = find_runs(str(tmp_path))
     assert len(read_grid(run)) == 48
     assert not [problem for problem in run.problems if "grid.csv" in problem]
@@ -152,3 +154,18 @@ def test_the_committed_grid_of_one_round_is_read(tmp_path):
     assert found == committed
     winner = json.loads((source / "best.json").read_text(encoding="utf-8"))
     assert next(csv.DictReader(found.splitlines()))["schedule"] == winner["name"]
+
+
+def _leave_one_round(folder):
+    """Leaves what a grid left when it had no finalists and no record."""
+    (folder / "run.json").unlink()
+    with open(folder / "grid.csv", newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row.pop("round") == "all"]
+    with open(folder / "grid.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    best = json.loads((folder / "best.json").read_text(encoding="utf-8"))
+    best = {**best, "num_runs": len(rows)}
+    del best["finalists"]
+    (folder / "best.json").write_text(json.dumps(best), encoding="utf-8")
