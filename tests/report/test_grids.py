@@ -159,6 +159,10 @@ def test_the_committed_grid_is_read_as_of_one_round(tmp_path):
 def _leave_one_round(folder):
     """Leaves what a grid left when it had no finalists and no record."""
     (folder / "run.json").unlink()
+    config = folder / "operative_config.gin"
+    lines = config.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if "num_finalist" not in line]
+    config.write_text("".join(kept), encoding="utf-8")
     with open(folder / "grid.csv", newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row.pop("round") == "all"]
     with open(folder / "grid.csv", "w", newline="", encoding="utf-8") as file:
