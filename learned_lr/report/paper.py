@@ -85,10 +85,10 @@ def tables(compared: Mapping[Evaluation, Sequence[Contender]]) -> Iterator[Block
     Args:
       compared: of all evaluate runs, what each compared.
     """
-    found = [c for item in compared.items() for c in _comparisons(*item)]
+    found = {_identity(c): c for i in compared.items() for c in _comparisons(*i)}
     yield Heading("Tables 1 and 2")
     for is_transfer in (False, True):
-        own = [c for c in found if (c.source is not None) == is_transfer]
+        own = [c for c in found.values() if (c.source is not None) == is_transfer]
         yield _table(own, is_transfer)
 
 
@@ -125,6 +125,13 @@ def _comparisons(evaluation, contenders) -> Iterator[_Comparison]:
                 for n in (baseline, learned)
             )
             yield _Comparison(evaluation, learned, baseline, source, tuple(samples))
+
+
+def _identity(comparison) -> tuple:
+    """The same runs that two evaluations compare, the second took them over, are one row and one test."""
+    evaluation, names = comparison.evaluation, (comparison.learned, comparison.baseline)
+    runs = (evaluation.of(name)[[*METRICS]].to_csv(index=False) for name in names)
+    return (*key_of(evaluation), *names, comparison.source, *runs)
 
 
 def _table(found, is_transfer) -> Table:

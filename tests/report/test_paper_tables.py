@@ -80,6 +80,20 @@ def test_table_2_has_what_the_sources_grid_found_and_the_grid_of_the_task(tmp_pa
     assert "Of the 2 tasks that 'default' on fashion_mnist was taught on, 0 are" in note
 
 
+def test_what_two_evaluations_compare_is_one_row_and_one_test(tmp_path, monkeypatch):
+    make_evaluation(tmp_path)
+    make_searches(tmp_path)
+    once, _ = _table(tmp_path, 2)
+    monkeypatch.delitem(LOSSES, "constant 0.1")
+    make_evaluation(tmp_path, folder="second")
+    twice, _ = _table(tmp_path, 2)
+    assert twice == once
+    monkeypatch.setitem(LOSSES, "default", ("learned", [0.5, 0.5, 0.875]))
+    make_evaluation(tmp_path, folder="other_runs")
+    others, _ = _table(tmp_path, 2)
+    assert len(others) == len(once) + 1
+
+
 def test_table_2_says_what_a_family_has_of_the_row(tmp_path, monkeypatch):
     tasks = [
         "fashion_mnist-n4000-lenet5-adam-b32-s100",
