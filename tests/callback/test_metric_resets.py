@@ -87,7 +87,7 @@ def test_the_losses_are_those_without(
     np.testing.assert_allclose(found_rates, rates, rtol=1e-3)
 
 
-class _ResettingTrainStep(keras.Sequential):
+class ResettingTrainStep(keras.Sequential):
     def train_step(self, *arguments):
         self.reset_metrics()
         return own_models.train_plainly(self, arguments)
@@ -111,7 +111,7 @@ def _check_decisions(model, digits):
 
 @pytest.mark.backends("tensorflow", "torch", "jax")
 def test_a_train_step_that_resets_them(digits):
-    _check_decisions(own_models.classifier(_ResettingTrainStep), digits)
+    _check_decisions(own_models.classifier(ResettingTrainStep), digits)
 
 
 @pytest.mark.skipif(not backends.IS_KERAS_2, reason="no dicts in logs of Keras 3")
