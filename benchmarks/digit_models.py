@@ -37,20 +37,20 @@ def wide_cnn():
     )
 
 
-def resnet():
-    """Three residual blocks of 16 and 32 filters with batch normalisation."""
+def resnet(momentum=0.99):
+    """Three residual blocks of 16 and 32 filters with batch normalisation; `momentum` is Keras' own."""
     inputs = layers.Input((8, 8, 1))
     x = layers.Conv2D(16, 3, padding="same", use_bias=False)(inputs)
     for filters, strides in ((16, 1), (32, 2), (32, 1)):
         shortcut = x
-        x = layers.Activation("relu")(layers.BatchNormalization()(x))
+        x = layers.Activation("relu")(layers.BatchNormalization(momentum=momentum)(x))
         if strides > 1:
             shortcut = layers.Conv2D(filters, 1, strides, use_bias=False)(x)
         x = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False)(x)
-        x = layers.Activation("relu")(layers.BatchNormalization()(x))
+        x = layers.Activation("relu")(layers.BatchNormalization(momentum=momentum)(x))
         x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
         x = layers.Add()([shortcut, x])
-    x = layers.Activation("relu")(layers.BatchNormalization()(x))
+    x = layers.Activation("relu")(layers.BatchNormalization(momentum=momentum)(x))
     x = layers.GlobalAveragePooling2D()(x)
     return tf.keras.Model(inputs, layers.Dense(10, "softmax")(x))
 

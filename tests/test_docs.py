@@ -271,6 +271,8 @@ def test_jobs_parse_what_pages_say(job, tmp_path):
     for block in documents.blocks("python"):
         for name in re.findall(r"\A# (\w+\.py)\n", block.text):
             (tmp_path / name).write_text(block.text, encoding="utf-8")
+    # A checkout's files, such as one of a task.
+    (tmp_path / "benchmarks").symlink_to(ROOT / "benchmarks")
     said = _said_to(job)
     assert said
     process = subprocess.run(

@@ -12,6 +12,7 @@ import keras
 from learned_lr.callback import (
     backends,
     held_out_sample,
+    norm_hints,
     optimizers,
     refusals,
     run_hints,
@@ -292,5 +293,6 @@ class LearnedLearningRate(keras.callbacks.Callback):
         )
         rates.tell(bool(self.verbose))
         run_hints.warn(optimizer, fit.callbacks, self.params, length, epoch, run)
+        norm_hints.warn(self.model, run)
         measured = sample, training, self.final_layer
         return ControlledFit(self.model, run, *measured, files, log, compiled)

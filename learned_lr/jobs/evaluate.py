@@ -93,8 +93,8 @@ def evaluate(
     own = [e for name, e in zip(names, everything) if name not in taken]
     run.finish(
         task=task.name,
-        dataset=getattr(task, "dataset", None),
-        model=getattr(task, "model", None),
+        dataset=_part_name(task, "dataset"),
+        model=_part_name(task, "model"),
         reference=reference,
         num_runs=len(own),
         num_taken_over=len(taken),
@@ -104,3 +104,9 @@ def evaluate(
         cpu_sec=sum(episode.cpu_sec for episode in own),
     )
     return summary
+
+
+def _part_name(task, field):
+    # Those of a task file are functions.
+    part = getattr(task, field, None)
+    return getattr(part, "__name__", part)

@@ -1,4 +1,4 @@
-"""The thin ResNet whose batch normalization is for short runs."""
+"""The thin ResNet whose batch normalisation is for short runs."""
 
 from __future__ import annotations
 

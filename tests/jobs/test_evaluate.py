@@ -14,6 +14,38 @@ from learned_lr.control.controller import Controller
 from learned_lr.report import assembly, statistics
 from learned_lr.trainees import schedules
 
+MY_TASK = """
+import numpy as np
+import tensorflow as tf
+
+from learned_lr.trainees.datasets import Dataset
+from learned_lr.trainees.tasks import Task
+
+
+def bright():
+    images = np.random.default_rng(0).integers(256, size=(60, 2, 2, 1)).astype(np.uint8)
+    labels = (images.mean((1, 2, 3)) > 128).astype(np.int32)
+    parts = zip(np.split(images, [20, 40]), np.split(labels, [20, 40]))
+    return Dataset("bright", *(array for part in parts for array in part), num_classes=2)
+
+
+def dense(input_shape, num_classes):
+    layers = tf.keras.layers
+    return tf.keras.Sequential(
+        [tf.keras.Input(input_shape), layers.Flatten(), layers.Dense(num_classes)]
+    )
+
+
+def bright_dense():
+    return Task("bright_dense", bright, dense, batch_size=10, num_trainee_steps=10)
+"""
+MY_EVALUATION = """
+task.name = 'bright_dense'
+evaluate.families = [@constant_rate]
+evaluate.num_seeds = 2
+constant_rate.learning_rates = (0.01, 0.1)
+"""
+
 
 def test_all_schedules_of_an_evaluation_share_seeds_of_their_own(grid, evaluation):
     rows = rows_of(evaluation / "evaluation.csv")
@@ -236,3 +268,16 @@ def test_controllers_have_to_differ(run_jobs, tmp_path, capsys, paths):
     assert run_jobs(tmp_path, "evaluate", bindings=bindings) == 1
     error = capsys.readouterr().err
     assert "Expected controllers.paths to name different controllers, found" in error
+
+
+def test_functions_of_a_task_file_are_recorded_by_their_names(launch_job, tmp_path):
+    file = tmp_path / "my_task.py"
+    file.write_text(MY_TASK)
+    config = f"task.file = {str(file)!r}\n{MY_EVALUATION}"
+    assert launch_job("evaluate", tmp_path, config=config) == 0
+    (path,) = (tmp_path / "evaluate" / "bright_dense").iterdir()
+    record = json.loads((path / "run.json").read_text())
+    assert record["status"] == "finished"
+    results = record["results"]
+    assert (results["dataset"], results["model"]) == ("bright", "dense")
+    assert results["num_gradient_samples"] is None
