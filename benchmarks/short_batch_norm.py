@@ -1,4 +1,4 @@
-"""The thin ResNet-18 with a batch normalisation for short runs: is its momentum what a controller loses by?"""
+"""The thin ResNet-18 with a batch normalization for short runs: is its momentum what a controller loses by?"""
 
 from __future__ import annotations
 
