@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-
 import numpy as np
 import pytest
 import tensorflow as tf
+import toy_runs
 
-from benchmarks import comparisons, rescue, rescue_programs
+from benchmarks import rescue, rescue_programs
 
 
 def test_half_of_the_pairs_differ_as_they_say():
@@ -32,17 +31,8 @@ def test_contrastive_loss():
 
 @pytest.mark.smoke
 def test_toy_run_resumes(tmp_path, monkeypatch):
-    for module in (comparisons, rescue):
-        monkeypatch.setattr(module, "SEEDS", (0,))
-    # Other tests of this process have used TensorFlow already.
-    monkeypatch.setattr(rescue, "limit_threads", lambda num_threads: None)
-    arguments = [f"--out_dir={tmp_path}", "--kinds=siamese", "--epochs=2"]
-    rescue.main(arguments)
-    content = (tmp_path / "rescue.csv").read_bytes()
-    rescue.main(arguments)
-    assert (tmp_path / "rescue.csv").read_bytes() == content
-    rows = list(csv.DictReader(content.decode().splitlines()))
-    assert [row["method"] for row in rows] == [comparisons.PLAIN, comparisons.LEARNED]
+    arguments = ["--kinds=siamese", "--epochs=2"]
+    rows = toy_runs.resumed(rescue, arguments, tmp_path, monkeypatch)
     assert next(row["num_explosions"] for row in rows) == ""
     table = (tmp_path / "table.md").read_text(encoding="utf-8")
     assert table.count("| siamese | ") == 2
