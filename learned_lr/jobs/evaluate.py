@@ -18,7 +18,7 @@ from learned_lr.jobs import (
     schedule_families,
 )
 from learned_lr.jobs.schedule_families import Schedules
-from learned_lr.trainees import spend
+from learned_lr.trainees import spend, task_fields
 
 
 @gin.configurable("evaluate")
@@ -93,8 +93,8 @@ def evaluate(
     own = [e for name, e in zip(names, everything) if name not in taken]
     run.finish(
         task=task.name,
-        dataset=_part_name(task, "dataset"),
-        model=_part_name(task, "model"),
+        dataset=task_fields.part_name(getattr(task, "dataset", None)),
+        model=task_fields.part_name(getattr(task, "model", None)),
         reference=reference,
         num_runs=len(own),
         num_taken_over=len(taken),
@@ -104,9 +104,3 @@ def evaluate(
         cpu_sec=sum(episode.cpu_sec for episode in own),
     )
     return summary
-
-
-def _part_name(task, field):
-    # Those of a task file are functions.
-    part = getattr(task, field, None)
-    return getattr(part, "__name__", part)

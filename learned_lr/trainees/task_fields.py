@@ -1,10 +1,11 @@
-"""Checks of a task's fields: what was expected and what was found. Knows no task."""
+"""Checks and names of a task's fields: what was expected and what was found. Knows no task."""
 
 from __future__ import annotations
 
 import difflib
 import math
 from collections.abc import Iterable
+from typing import Any
 
 
 def check_positive(task, field):
@@ -68,3 +69,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Returns ' (did you mean ...?)' for the nearest known name, or nothing."""
     matches = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {matches[0]!r}?)" if matches else ""
+
+
+def part_name(part: Any) -> Any:
+    """Returns the name of a task's data set or network, which in a task file is a function; None if it has none."""
+    return getattr(part, "__name__", part)

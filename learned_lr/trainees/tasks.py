@@ -123,7 +123,7 @@ def make_task(name: str | None = None, file: str | None = None, **overrides):
                 f"{sorted(overrides) or 'none of them'}."
             )
         dataset, model = overrides["dataset"], overrides["model"]
-        names = [getattr(part, "__name__", part) for part in (dataset, model)]
+        names = [task_fields.part_name(part) for part in (dataset, model)]
         task = Task("_".join(names).replace("/", "_"), dataset, model)
     elif name in TASKS:
         task = TASKS[name]()
