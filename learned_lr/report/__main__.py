@@ -1,6 +1,7 @@
 """Puts all runs on one page: `python -m learned_lr.report --root_dir=runs`. Reads, never trains."""
 
 import argparse
+import os
 import sys
 
 
@@ -17,6 +18,7 @@ def main() -> None:
         "--root_dir",
         metavar="FOLDER",
         default="runs",
+        type=os.path.expanduser,
         help="the folder of all run directories (default: runs)",
     )
     root_dir = parser.parse_args().root_dir

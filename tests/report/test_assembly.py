@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from job_results import rows_of
 
+from learned_lr.report import __main__ as report_door
 from learned_lr.report import assembly
 from learned_lr.report.assembly import ReportError
 
@@ -134,6 +135,13 @@ def test_nothing_to_report(tmp_path):
     (tmp_path / "page").write_text("")
     with pytest.raises(ReportError, match="found the file "):
         assembly.report(str(tmp_path / "page"))
+
+
+def test_the_home_folder_has_its_short_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["report", "--root_dir=~/none"])
+    with pytest.raises(SystemExit, match=f"found no {tmp_path}/none"):
+        report_door.main()
 
 
 def test_door_is_light():
