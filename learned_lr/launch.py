@@ -21,6 +21,7 @@ try:
         job_of,
         message,
         parse_gin,
+        without_macro,
     )
     from learned_lr.execution.provenance import command
     from learned_lr.execution.run_directory import (
@@ -234,7 +235,7 @@ def _check_files(job_name, gin_files, example):
 
 def _bound(parameter):
     try:
-        return gin.query_parameter(parameter)
+        return without_macro(gin.query_parameter(parameter))
     except ValueError:
         return None
 

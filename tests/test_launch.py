@@ -245,6 +245,7 @@ def test_gin_file_is_found_from_another_working_directory(tmp_path, monkeypatch)
             "task.dataset = 'my/set:1.0.0'\ntask.model = 'lenet5'",
             "r/train/my_set_1_0_0_lenet5/b",
         ),
+        ("NAME = 'digits_cnn'\ntask.name = %NAME", "r/train/digits_cnn/b"),
     ],
 )
 def test_run_path_is_named_after_task_and_last_gin_file(bindings, path):

@@ -55,8 +55,11 @@ def map_episodes(
 def read_episode(run: RunDirectory, name: str, kind: type) -> Any:
     """Returns an episode by the name of its file; None if it is missing or damaged."""
     content = run.read(_file(name))
-    if content is None:
-        return None
+    return None if content is None else from_bytes(content, kind)
+
+
+def from_bytes(content: bytes, kind: type) -> Any:
+    """Returns an episode by the content of its file; None if that is damaged."""
     try:
         return kind.from_bytes(content)
     except Exception:  # noqa: BLE001 - numpy and zipfile raise all kinds, by what is damaged.

@@ -83,7 +83,8 @@ def _check_types():
     """Compares what is bound with the annotations of the parameters; gin itself takes anything."""
     for (scope, selector), values in gin.config._CONFIG.items():
         parameters = _parameters(selector)
-        for name, value in values.items():
+        for name, bound in values.items():
+            value = without_macro(bound)
             annotation = getattr(parameters.get(name), "annotation", None)
             if not annotated_types.fits(value, annotation):
                 short = f"{scope}/" if scope else ""
@@ -93,6 +94,19 @@ def _check_types():
                 raise UsageError(
                     f"Expected {short} to be of the type {annotation}, found {value!r}{hint}."
                 )
+
+
+def without_macro(value):
+    """Returns what gin has bound, and of a macro what that stands for."""
+    while (
+        isinstance(value, gin.config.ConfigurableReference)
+        and value.configurable.selector == _MACRO
+    ):
+        of_macro = gin.config._CONFIG.get(("/".join(value.scopes), _MACRO), {})
+        if "value" not in of_macro:
+            break  # Gin says which macro has no value.
+        value = of_macro["value"]
+    return value
 
 
 def _parameters(selector):

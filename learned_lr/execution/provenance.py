@@ -18,6 +18,20 @@ def command() -> str:
     return shlex.join(["python", *program, *sys.argv[1:]])
 
 
+def without_root_dir(command_line: str) -> str:
+    """Returns a recorded command line without the flag of its machine's root directory."""
+    try:
+        words = shlex.split(command_line)
+    except ValueError:  # No shell's line.
+        return command_line
+    kept = [
+        word
+        for before, word in zip(["", *words], words)
+        if "--root_dir" not in (before, word) and not word.startswith("--root_dir=")
+    ]
+    return command_line if kept == words else shlex.join(kept)
+
+
 def commit() -> str:
     """Returns what git says of the checkout that runs, 'unknown' where it is none."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))

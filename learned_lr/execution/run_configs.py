@@ -19,9 +19,9 @@ _FREE_BINDINGS = (
     "workers.num_workers",
 )
 # A macro is none within quotes.
-_TEXT_OR_MACRO = re.compile(
-    r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|%(?P<macro>[\w./]+)"""
-)
+_TEXT = r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""""
+_TEXT_OR_MACRO = re.compile(rf"{_TEXT}|%(?P<macro>[\w./]+)")
+_TEXT_OR_BLANKS = re.compile(rf"{_TEXT}|\s+|.", flags=re.DOTALL)
 
 
 def bindings(config: str) -> dict[str, str]:
@@ -32,8 +32,14 @@ def bindings(config: str) -> dict[str, str]:
     joined = re.sub(r"\\\n\s*", " ", config)
     joined = re.sub(r"\n[ \t]+", " ", joined)
     matches = re.findall(r"^([\w./]+) = *(.*)$", joined, flags=re.MULTILINE)
-    found = {name: " ".join(value.split()) for name, value in matches}
+    found = {name: _squeezed(value) for name, value in matches}
     return {name: _expanded(value, found) for name, value in found.items()}
+
+
+def _squeezed(value):
+    """One space for each run of blanks outside quotes: text may hold two."""
+    parts = _TEXT_OR_BLANKS.finditer(value.strip())
+    return "".join(" " if part.group().isspace() else part.group() for part in parts)
 
 
 def _expanded(value, found, within=()):

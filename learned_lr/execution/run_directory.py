@@ -207,8 +207,9 @@ class RunDirectory:
         if task_file is not None:
             record[TASK_FILE] = task_file
         record.setdefault("start", _now())
-        self.write(CONFIG_FILE, operative_config.encode())
+        # The record first: one that is stopped between the two still has what was asked for before.
         self.write_record(record)
+        self.write(CONFIG_FILE, operative_config.encode())
 
     def finish(self, **results: Any) -> None:
         """Marks the run as finished, with its results."""

@@ -155,8 +155,13 @@ class GridRuns:
         self._run, self._task, self._grid = run, task, grid
         self._earlier_run = earlier_run
         self.num_taken_over = 0
+        # A record's rates are in `schedules.json`: thousands of numbers in each row are no table.
         self._descriptions = {
-            name: schedule_descriptions.describe(schedule)
+            name: {
+                parameter: value
+                for parameter, value in schedule_descriptions.describe(schedule).items()
+                if not isinstance(value, tuple)
+            }
             for name, schedule in grid.items()
         }
         parameters = {p for d in self._descriptions.values() for p in d if p != "kind"}

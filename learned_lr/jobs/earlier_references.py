@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 from learned_lr.execution.run_configs import bindings, differing
 from learned_lr.execution.run_directory import (
     CONFIG_FILE,
+    RUN_FILE,
     RunDirectory,
     RunDirectoryError,
 )
+from learned_lr.jobs.earlier_runs import version_differences
 from learned_lr.jobs.regrets import FILE, base_schedule_bindings
 
 TABLE = "references.csv"
@@ -48,7 +50,7 @@ def read(run: RunDirectory, earlier: str | None, names: Collection[str]) -> Earl
       names: the run's tasks.
 
     Raises:
-      RunDirectoryError: if there are none, they were made otherwise, or their tables are damaged.
+      RunDirectoryError: if there are none, they were made otherwise or by other versions, or their tables are damaged.
     """
     if earlier is None:
         return Earlier({}, {})
@@ -60,12 +62,15 @@ def read(run: RunDirectory, earlier: str | None, names: Collection[str]) -> Earl
         config, table, documents = (
             _text(folder, name) for name in (CONFIG_FILE, TABLE, FILE)
         )
+        # A published folder may have no record of its versions.
+        is_recorded = os.path.isfile(os.path.join(folder, RUN_FILE))
+        of_versions = version_differences(folder) if is_recorded else []
     except OSError as error:
         raise RunDirectoryError(
             f"Expected the run directory of earlier references at {folder}, found no {error.filename}."
         ) from error
     here = _made_by((run.read(CONFIG_FILE) or b"").decode())
-    if found := differing(_made_by(config), here):
+    if found := [*differing(_made_by(config), here), *of_versions]:
         raise RunDirectoryError(
             f"Expected {folder} to hold references made alike, found others: {'; '.join(found)}."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 
+from learned_lr.execution import cache
 from learned_lr.execution.provenance import versions
 from learned_lr.execution.run_configs import bindings, differing
 from learned_lr.execution.run_directory import (
@@ -17,6 +18,7 @@ from learned_lr.execution.run_directory import (
     read_record,
 )
 from learned_lr.jobs import recorded_episodes
+from learned_lr.trainees.episode import Episode
 
 
 def take_over(run: RunDirectory, earlier: str, names: Collection[str]) -> set[str]:
@@ -38,6 +40,10 @@ def take_over(run: RunDirectory, earlier: str, names: Collection[str]) -> set[st
       RunDirectoryError: if there is none, it is of another task or version, or its tables are damaged.
     """
     folder = os.path.join(run.root_dir, earlier)
+    if os.path.realpath(folder) == os.path.realpath(run.path):
+        raise RunDirectoryError(
+            f"Expected the run directory of an earlier run, found this run's own, {folder}."
+        )
     files = [os.path.join(folder, name) for name in (CONFIG_FILE, RUN_FILE)]
     if not all(map(os.path.isfile, files)):
         raise RunDirectoryError(
@@ -48,6 +54,8 @@ def take_over(run: RunDirectory, earlier: str, names: Collection[str]) -> set[st
     for name, content in _episodes(folder, names):
         file = f"episodes/{name}.npz"
         own = run.read(file)
+        if cache.from_bytes(content, Episode) is None:
+            continue  # It is run again.
         if own is None:
             run.write(file, content)
         # Durations are in them: what was run twice differs.
@@ -74,26 +82,35 @@ def _check(run, folder):
         there = _task(file.read())
     here = _task((run.read(CONFIG_FILE) or b"").decode())
     record = read_record(folder)
-    here.update(_named(versions()))
     for found, of in ((there, record), (here, run.run_record())):
         if TASK_FILE in of:
             found["the content of task.file"] = of[TASK_FILE][:8]
-    differences: list[str] = []
-    for start in (record, *record.get(EARLIER_STARTS, ())):
-        found = {**there, **_named(start.get("versions", {}))}
-        differences += differing(found, here, absent="not known")
+    differences = differing(there, here, absent="not known")
+    differences += version_differences(folder)
     if differences:
         raise RunDirectoryError(
-            f"Expected {folder} to hold runs of the same task, found another: "
-            + "; ".join(dict.fromkeys(differences))
-            + "."
+            f"Expected {folder} to hold runs of the same task, found another: {'; '.join(differences)}."
         )
+
+
+def version_differences(folder: str) -> list[str]:
+    """Returns 'the version of x is a there and b here' for each that a run directory's runs may have been made with."""
+    record, here = read_record(folder), _named(versions())
+    differences: list[str] = []
+    for start in (record, *record.get(EARLIER_STARTS, ())):
+        found = _named(start.get("versions", {}))
+        differences += differing(found, here, absent="not known")
+    return [*dict.fromkeys(differences)]
 
 
 def _task(config):
     # All else that a run follows from is in its schedule, which its name tells.
     bound = bindings(config)
-    return {n: bound[n] for n in bound if n.startswith(("task.", "datasets."))}
+    return {
+        name: value
+        for name, value in bound.items()
+        if name.startswith(("task.", "datasets.")) or name == "workers.num_threads"
+    }
 
 
 def _named(found):

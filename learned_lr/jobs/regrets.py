@@ -66,7 +66,12 @@ class References:
                     f"Expected references in {source}, found none: {error.strerror}. Run "
                     "the job that makes them: python -m learned_lr.references."
                 ) from error
-        found = cls(json.loads(content))
+        try:
+            found = cls(json.loads(content))
+        except ValueError as error:
+            raise RunDirectoryError(
+                f"Expected references in {source}, found the file damaged ({error})."
+            ) from error
         found.check(names)
         run.write(FILE, content)
         run.add_input(FILE)

@@ -52,9 +52,14 @@ def check_finished(
       job: the job's name.
 
     Raises:
-      RunDirectoryError: naming them.
+      RunDirectoryError: naming them, or the damaged file that tells those of then.
     """
-    there = json.loads(run.read(SCHEDULES) or b"{}")
+    try:
+        there = json.loads(run.read(SCHEDULES) or b"{}")
+    except ValueError as error:
+        raise RunDirectoryError(
+            f"Expected {run.file(SCHEDULES)} to hold the schedules of a finished run, found it damaged ({error})."
+        ) from error
     here = json.loads(json.dumps(described))
     changed = [n for n in {**there, **here} if there.get(n) != here.get(n)]
     if changed:

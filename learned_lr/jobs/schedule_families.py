@@ -10,17 +10,14 @@ from __future__ import annotations
 import csv
 import importlib.resources
 import itertools
-import json
-import math
 import os
-import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 import gin
-from learned_lr.jobs import controller_folders, schedule_descriptions
+from learned_lr.jobs import controller_folders, grid_winners, random_schedules
 from learned_lr.trainees import adaptive_schedules, schedules
 
 Schedules = dict[str, Any]
@@ -148,36 +145,18 @@ def random_search(
       warmup_steps: (least, greatest) warm-up in trainee steps, drawn uniformly; cosines.
       final_fractions: (least, greatest) part of the peak that is left at the end, drawn uniformly; cosines.
     """
-    if num_runs < 1:
-        raise ValueError(f"Expected random_search.num_runs >= 1, found {num_runs!r}.")
-    rng = np.random.default_rng(seed)
-
-    def log_uniform(low, high):
-        return float(np.exp(rng.uniform(math.log(low), math.log(high))))
-
-    def draw():
-        # Three digits are enough, and make names that one can type.
-        rate = float(f"{log_uniform(*learning_rates):.3g}")
-        if kind == "step_decay":
-            step = round(log_uniform(*discount_steps))
-            factor = float(f"{rng.uniform(*discount_factors):.3g}")
-            return schedules.StepDecay(rate, step, factor)
-        if kind == "cosine":
-            warmup = int(rng.integers(warmup_steps[0], warmup_steps[1] + 1))
-            final = float(f"{rng.uniform(*final_fractions):.3g}")
-            return schedules.WarmupCosine(rate, warmup, final)
-        raise ValueError(
-            f"Expected random_search.kind 'step_decay' or 'cosine', found {kind!r}."
-        )
-
-    drawn: Schedules = {}
-    for _ in range(100 * num_runs):
-        schedule = draw()
-        drawn[schedule.name] = schedule
-        if len(drawn) == num_runs:
-            return drawn
-    most = len(drawn)
-    raise ValueError(f"Expected random_search.num_runs <= {most}, found {num_runs}.")
+    return random_schedules.draw(
+        num_runs,
+        seed,
+        kind,
+        {
+            "learning_rates": learning_rates,
+            "discount_steps": discount_steps,
+            "discount_factors": discount_factors,
+            "warmup_steps": warmup_steps,
+            "final_fractions": final_fractions,
+        },
+    )
 
 
 @gin.register("best_of_grid")
@@ -191,15 +170,7 @@ def best_of_grid(
       run: the baseline's run directory, relative to the root directory, or absolute.
       label: goes before the schedule's own name.
     """
-    path = pathlib.Path(root_dir, run, "best.json")
-    try:
-        best = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(
-            f"Expected the winner of a finished baseline job at {path}, found none: run "
-            "`python -m learned_lr.baseline` with its gin file first."
-        ) from error
-    schedule = schedule_descriptions.from_description(best["schedule"])
+    schedule = grid_winners.read(os.path.join(root_dir, run))
     return {f"{label}: {schedule.name}": schedule}
 
 

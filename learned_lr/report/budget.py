@@ -64,8 +64,8 @@ def budget(runs: Sequence[Run]) -> Iterator[Block]:
         rows,
         values,
         "A run is one training of a network. Samples: gradient samples, trainee steps x batch "
-        "size + validation images / 3. CPU hours are those of all runs that a directory holds, those that it took over "
-        "from an earlier one included; wall hours go from the directory's own first start to its end, with pauses and "
+        "size + validation images / 3. Of what was taken over from an earlier directory a grid's runs and hours hold all, "
+        "for it chooses by them, and an evaluation's nothing; wall hours go from the directory's own first start to its end, with pauses and "
         "other work on the machine.",
         num_labels=2,
     )

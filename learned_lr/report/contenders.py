@@ -84,9 +84,9 @@ def has_grid(evaluation: Evaluation) -> bool:
 
 
 def _of_grid(evaluation, family, by_name) -> Iterator[Contender]:
-    path = str(_value(evaluation.run, family, "run"))
+    path = os.path.normpath(str(_value(evaluation.run, family, "run")))
     label = _value(evaluation.run, family, "label")
-    source = by_name.get(path)
+    source = _run_in(path, by_name)
     task = _task(path, source)
     here = evaluation.run.task_in_full if source else evaluation.run.task
     is_moved = task not in (None, here)
@@ -189,7 +189,13 @@ def _trained_role(source):
 
 def _run_of(path, by_name):
     """The run that left a controller in a folder; None if it isn't there."""
-    return by_name.get(re.sub(r"/controller$", "", os.path.normpath(str(path))))
+    return _run_in(re.sub(r"/controller$", "", os.path.normpath(str(path))), by_name)
+
+
+def _run_in(path, by_name):
+    """The run in a folder, which is named relative to the root directory or absolute; None if it isn't there."""
+    by_path = {os.path.abspath(run.path): run for run in by_name.values()}
+    return by_name.get(path) or by_path.get(path)
 
 
 def _spend(source, task, by_name) -> tuple[Any, Any]:

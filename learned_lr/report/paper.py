@@ -62,8 +62,8 @@ def pair_of(evaluation: Evaluation) -> tuple[str, str]:
     known = [
         r["dataset"] for r in printed("table1.csv") if task.startswith(r["dataset"])
     ]
-    dataset = str(results.get("dataset", (*known, task)[0]))
-    model = str(results.get("model", "unknown"))
+    dataset = str(results.get("dataset") or (*known, task)[0])
+    model = str(results.get("model") or "unknown")
     network = task[len(dataset) + 1 :] if task.startswith(f"{dataset}_") else model
     return dataset, _NETWORKS.get(network, network)
 
@@ -120,6 +120,8 @@ def _comparisons(evaluation, contenders) -> Iterator[_Comparison]:
             if c.source == source and c.role.startswith(GRID)
         ]
         for baseline in [*(moved if source else ()), evaluation.reference]:
+            if baseline == learned:
+                continue
             samples = (
                 known[n].num_samples if n in known else None
                 for n in (baseline, learned)

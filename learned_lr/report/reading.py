@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from learned_lr.execution.provenance import without_root_dir
 from learned_lr.execution.run_configs import bindings
 from learned_lr.execution.run_directory import CONFIG_FILE, RUN_FILE
 
@@ -91,7 +92,7 @@ class Run:
     def command(self) -> str:
         """The command that made it, without the root directory of its machine."""
         command = str(self.record.get("command", "not recorded"))
-        return re.sub(r" --root_dir(=| )(\S+|'[^']*')", "", command)
+        return without_root_dir(command)
 
     @property
     def slug(self) -> str:
@@ -229,8 +230,12 @@ def find_runs(root_dir: str) -> list[Run]:
         raise ReportError(
             f"Expected a folder of run directories, found {found} {root_dir}."
         )
-    runs = []
-    for folder, subfolders, files in os.walk(root_dir):
+    runs, seen = [], set()
+    for folder, subfolders, files in os.walk(root_dir, followlinks=True):
+        if os.path.realpath(folder) in seen:  # A link to what was read, or in a circle.
+            subfolders.clear()
+            continue
+        seen.add(os.path.realpath(folder))
         subfolders.sort()
         if folder == root_dir and REPORT_DIR in subfolders:
             subfolders.remove(REPORT_DIR)

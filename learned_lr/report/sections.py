@@ -61,7 +61,7 @@ def _grid(run, rows):
         return
     first = rows[rows["round"] == ALL]
     decays = first[first["kind"] == "step_decay"]
-    if len(decays) > 3 and len(decays) == len(first) and _is_product(decays):
+    if len(decays) > 3 and len(decays) == len(first) and _is_product(run, decays):
         winner = run.read_json(BEST).get("name") if run.has_file(BEST) else None
         is_again = winner is not None and FINAL in set(rows["round"])
         frame = "the best on the finalists' seeds" if is_again else "the best"
@@ -112,8 +112,12 @@ def _best_table(run, rows):
     )
 
 
-def _is_product(decays):
-    names = ("initial_learning_rate", "discount_step", "discount_factor")
+def _is_product(run, decays):
+    names = ["initial_learning_rate", "discount_step", "discount_factor"]
+    numbers = decays.reindex(columns=names).apply(pd.to_numeric, errors="coerce")
+    if numbers.isna().any(axis=None):
+        run.note("grid.csv has step decays without numbers, so no heat map")
+        return False
     cells = np.prod([decays[name].nunique() for name in names])
     return cells == len(decays[list(names)].drop_duplicates())
 

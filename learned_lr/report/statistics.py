@@ -85,7 +85,9 @@ def compare(sample: Sequence[float], reference: Sequence[float]) -> Difference:
         difference=float(differences.mean()),
         difference_low=low,
         difference_high=high,
-        effect_size=_hedges_g(sample, reference),
+        effect_size=_hedges_g(sample, reference)
+        if math.isfinite(student)
+        else math.nan,
         p_student=float(student),
         p_welch=float(welch),
         p_paired=float(paired),

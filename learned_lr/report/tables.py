@@ -39,19 +39,23 @@ def plus_minus(
 
 
 def with_deviations(mean: float | None, *deviations: float | None) -> str:
-    """Returns a mean and in brackets those of its deviations that are known.
+    """Returns a mean and in brackets its deviations up to the last that is known.
 
     Args:
       mean: `UNKNOWN` stands for it where there is none.
       *deviations: over runs and, of several controllers, between their means.
     """
-    known = [number(value, ".4f") for value in deviations if is_known(value)]
     text = number(mean, ".4f")
-    return f"{text} ({', '.join(known)})" if known else text
+    if not any(map(is_known, deviations)):
+        return text
+    last = max(i for i, value in enumerate(deviations) if is_known(value))
+    known = [number(value, ".4f") for value in deviations[: last + 1]]
+    return f"{text} ({', '.join(known)})"
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
     """Returns rows of cells as a Markdown table with aligned columns; the first is the header."""
+    rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |"

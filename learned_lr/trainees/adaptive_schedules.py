@@ -167,6 +167,13 @@ class Learned:
     def start(self, task) -> NextLearningRate:
         """Begins an episode."""
         loop = self._loop(task)
+        is_late = not self.controller.spec.act_before_first_interval
+        num_observations = self.num_decisions(task) - is_late
+        if self.num_normalizer_decisions > num_observations:
+            raise ValueError(
+                f"Expected num_normalizer_decisions <= {num_observations}, the observations of a run of {task.name}, "
+                f"found {self.num_normalizer_decisions}."
+            )
         train_losses = []  # Of the intervals since the latest decision.
 
         def next_learning_rates(trainee_step, measurement):

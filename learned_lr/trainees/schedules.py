@@ -85,13 +85,16 @@ class StepDecay:
         )
 
     def start(self, task) -> NextLearningRate:
-        """Begins an episode."""
+        """Begins an episode; raises ValueError where the rate underflows or overflows within it."""
+        check_rate("the rate of the last step", self._rate(task.num_trainee_steps - 1))
+        return lambda trainee_step, measurement: self._rate(trainee_step)
 
-        def next_learning_rate(trainee_step, measurement):
-            decays = trainee_step // self.discount_step
+    def _rate(self, trainee_step):
+        decays = trainee_step // self.discount_step
+        try:
             return self.initial_learning_rate * self.discount_factor**decays
-
-        return next_learning_rate
+        except OverflowError:
+            return math.inf
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib.util
+import inspect
 import os
 import sys
 import traceback
@@ -106,7 +107,7 @@ def make_task(name: str | None = None, file: str | None = None, **overrides):
       **overrides: fields of the task.
 
     Raises:
-      ValueError: on an unknown task or field, naming the nearest.
+      ValueError: on an unknown task or field, naming the nearest; on a function that gin binds parameters of.
     """
     if file is not None:
         functions = sorted(key for key, value in overrides.items() if callable(value))
@@ -144,7 +145,23 @@ def make_task(name: str | None = None, file: str | None = None, **overrides):
                 f"Expected task.{override} to be of the type {fields[override]}, found "
                 f"{value!r}."
             )
+        if callable(value):
+            _check_unbound(override, value)
     return dataclasses.replace(task, **overrides)
+
+
+def _check_unbound(override, function):
+    """Refuses a function whose parameters gin binds: other processes, and the run's config, don't know them."""
+    own = inspect.unwrap(function)
+    for (_, selector), values in gin.config._CONFIG.items():
+        configurable = gin.config._REGISTRY.get_match(selector)
+        if values and inspect.unwrap(configurable.wrapped) is own:
+            names = [f"{configurable.name}.{name}" for name in values]
+            raise ValueError(
+                f"Expected task.{override} to be a function without gin bindings, which worker processes don't know, "
+                f"found bindings of {', '.join(names)}: give them as defaults in its module, or write a function that "
+                "calls it with them."
+            )
 
 
 def rebuild(values: dict[str, Any]) -> Task:

@@ -174,7 +174,7 @@ class Trainee:
         loss, accuracy = self._evaluate_test().numpy().tolist()
         for variable, value in zip(self.model.variables, weights):
             variable.assign(value)
-        return min(loss, self.loss_cap), accuracy
+        return min(self.loss_cap, loss), accuracy  # NaN comes to the cap.
 
     def _measurement(self, statistics) -> Measurement:
         self._last = interval_statistics.measurement(

@@ -47,6 +47,19 @@ def test_a_macro_that_is_used_is_no_mistake():
     assert gin.query_parameter("train.seed").scoped_selector == "number/gin.macro"
 
 
+@pytest.mark.parametrize("value", ["2.5", "True", "'2'", "%other"])
+def test_a_macro_of_another_type_is_told(value):
+    bindings = [f"number = {value}", "train.seed = %number", "other = 2.5"]
+    bindings += [] if value == "%other" else ["baseline.seed = %other"]
+    with pytest.raises(UsageError, match="to be of the type int, found"):
+        gin_config.parse_gin([], bindings)
+
+
+def test_a_macro_without_a_value_is_left_to_gin():
+    with pytest.raises(UsageError, match="No bindings specified for 'number"):
+        gin_config.parse_gin([], ["train.seed = %number"])
+
+
 FAMILIES = "baseline.families = [@fast/constant_rate, @slow/constant_rate]"
 SLOW = "slow/constant_rate.learning_rates = (0.1,)"
 

@@ -70,3 +70,14 @@ def test_the_hash_of_a_tasks_file_finds_it_at_home(tmp_path, monkeypatch):
     found = task_file_hash("task.file = '~/a.py'\n")
     assert found == hashlib.sha256(b"content").hexdigest()
     assert task_file_hash("task.file = '~/b.py'\n") is None
+
+
+def test_blanks_count_within_quotes_alone(tmp_path):
+    config = "a.b = ('x  y',   \"it's  z\",\n     2)\n"
+    assert bindings(config) == {"a.b": "('x  y', \"it's  z\", 2)"}
+    assert config_differences("a.b = 'x y'\n", "a.b = 'x  y'\n") != []
+    folder = tmp_path / "two  blanks"
+    folder.mkdir()
+    (folder / "own.py").write_bytes(b"content")
+    found = task_file_hash(f"task.file = '{folder}/own.py'\n")
+    assert found == hashlib.sha256(b"content").hexdigest()

@@ -73,6 +73,26 @@ def test_a_finished_run_goes_on_with_what_came_later(run):
             run.begin(other, {}, later_bindings=("a.c",))
 
 
+def test_what_came_later_is_not_lost_between_two_files(run, monkeypatch):
+    run.begin("a.b = 1\n", {"grid": [1]})
+    run.finish(loss=0.5)
+    config, write, written = "a.b = 1\na.c = 3\n", run.write, []
+
+    def stop_after_one(name, content):
+        if written:
+            raise KeyboardInterrupt
+        written.append(name)
+        write(name, content)
+
+    monkeypatch.setattr(run, "write", stop_after_one)
+    with pytest.raises(KeyboardInterrupt):
+        run.begin(config, {"grid": [1]}, later_bindings=("a.c",))
+    monkeypatch.undo()
+    run.begin(config, {"grid": [1]}, later_bindings=("a.c",))
+    assert not run.is_finished
+    assert run.read("operative_config.gin") == config.encode()
+
+
 @pytest.mark.parametrize("content", [b'{"status": "fin', b"", b"[]"])
 def test_a_damaged_record_is_named(run, content):
     run.write("run.json", content)

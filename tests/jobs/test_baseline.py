@@ -214,3 +214,15 @@ def test_several_seeds_are_averaged(run_jobs, tmp_path):
     assert list(dict.fromkeys(row["schedule"] for row in final)) == finalists
     seeds = [{int(row["seed"]) for row in rows} for rows in (first, final)]
     assert seeds == [{1_000_000_000 + i for i in r} for r in (range(3), range(3, 6))]
+
+
+def test_a_grid_of_recorded_rates_has_no_rates_in_its_table(launch_job, tmp_path):
+    rows = "".join(f"{step},{0.1 + step / 1e5}\n" for step in range(20_000))
+    (tmp_path / "lr.csv").write_text(f"trainee_step,learning_rate\n{rows}")
+    config = f"{TASK}baseline.families = [@replay, @constant_rate]\n"
+    bindings = ["replay.path = 'lr.csv'", "baseline.num_finalists = 1"]
+    assert launch_job("baseline", tmp_path, *bindings, config=config) == 0
+    path = tmp_path / "baseline" / "quadratic" / "toy"
+    assert rows_of(path / "grid.csv")[0]["schedule"] == "replay"
+    assert len((path / "grid.csv").read_text()) < 2000
+    assert "0.29999" in (path / "schedules.json").read_text()

@@ -108,6 +108,14 @@ def test_markdown_of_one_seed_has_no_deviation():
     assert _cells(text)[1] == ["a", "1.0000", "1.5000", "1.5000", "+0.0000", "", ""]
 
 
+def test_markdown_of_one_seed_says_that_the_deviation_is_between_controllers():
+    first, second = (_episode(0, [9.0, 2.0], loss, 0.5) for loss in (1.0, 2.0))
+    pool = {"a|b": [[first], [second]]}
+    rows = comparison_tables.statistics_rows(pool, "a|b")
+    text = comparison_tables.markdown(pool, rows, "a|b")
+    assert "| 1.5000 (–, 0.7071) |" in text and "a\\|b" in text
+
+
 def test_markdown_leaves_out_what_no_run_has():
     nan = float("nan")
     groups = {"a": [_episode(0, [9.0, 2.0, 1.0], 1.5, nan)]}

@@ -11,6 +11,8 @@ from job_results import GRID, TASK, rows_of
 from learned_lr.execution.run_directory import RunDirectory, RunDirectoryError
 from learned_lr.jobs import baseline, comparison, earlier_runs, recorded_episodes
 from learned_lr.trainees.episode import TRAJECTORY_COLUMNS, Episode, run_episode
+from learned_lr.trainees.schedules import Constant
+from learned_lr.trainees.tasks import QuadraticTask
 
 CONFIG = (
     TASK
@@ -220,12 +222,35 @@ def test_runs_of_another_content_of_the_tasks_file_are_not_taken(tmp_path):
         found.append(RunDirectory(str(path)))
         found[-1].begin(config, {})
     first, other, same = found
-    first.write("episodes/a_1.npz", b"episode")
+    episode = run_episode(QuadraticTask(num_trainee_steps=20), Constant(0.1), 1)
+    first.write("episodes/a_1.npz", episode.to_bytes())
     with pytest.raises(RunDirectoryError, match="the content of task.file is "):
         earlier_runs.take_over(other, "evaluate/my_task/0", ["a_1"])
     assert earlier_runs.take_over(same, "evaluate/my_task/0", ["a_1"]) == {"a_1"}
     for run in found:
         run.close()
+
+
+def test_runs_of_another_number_of_threads_are_not_taken(launch_job, tmp_path, capsys):
+    threads = "workers.num_threads = 2"
+    assert launch_job("evaluate", tmp_path / "first", threads, config=CONFIG) == 0
+    assert launch_job("evaluate", tmp_path, EARLIER, config=WIDER) == 1
+    assert "workers.num_threads is 2 there and 1 here" in capsys.readouterr().err
+
+
+def test_a_run_does_not_take_its_own_runs_over(launch_job, tmp_path, capsys):
+    own = "evaluate.earlier_run = 'evaluate/quadratic/toy'"
+    assert launch_job("evaluate", tmp_path, own, config=CONFIG) == 1
+    assert "earlier run, found this run's own" in capsys.readouterr().err
+
+
+def test_a_damaged_episode_is_run_again_and_counted(launch_job, first, runs, capsys):
+    episodes = sorted((_path(first / "first") / "episodes").iterdir())
+    episodes[0].write_bytes(b"PK")
+    assert launch_job("evaluate", first, EARLIER, config=WIDER) == 0
+    assert "5 of 9 runs" in capsys.readouterr().out
+    results = json.loads((_path(first) / "run.json").read_text())["results"]
+    assert results["num_runs"] == len(runs) == 4
 
 
 def test_runs_on_other_data_are_not_taken(tmp_path):

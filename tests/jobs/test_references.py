@@ -267,3 +267,14 @@ def test_damaged_earlier_tables_are_refused(launch_job, path, tmp_path, capsys):
     (folder / "references.json").write_text("{")
     assert launch_job("references", tmp_path, EARLIER, config=MORE) == 1
     assert "Expected whole tables" in capsys.readouterr().err
+
+
+def test_earlier_references_of_another_version_are_refused(
+    launch_job, path, tmp_path, capsys
+):
+    record = json.loads((path / "run.json").read_text())
+    record["versions"]["tensorflow-cpu"] = "2.14.0"
+    file = _with_earlier(path, tmp_path) / "run.json"
+    file.write_text(json.dumps(record))
+    assert launch_job("references", tmp_path, EARLIER, config=MORE) == 1
+    assert "the version of tensorflow-cpu is 2.14.0 there" in capsys.readouterr().err

@@ -104,3 +104,10 @@ def test_references_that_are_missing(run):
         RunDirectoryError, match="for every task, found none for 2: c, d"
     ):
         found.check(("a", "c", "d"))
+
+
+def test_damaged_references_are_named(run, tmp_path):
+    file = tmp_path / "references" / "family" / "default" / "references.json"
+    file.write_text("{")
+    with pytest.raises(RunDirectoryError, match=f"{file}, found the file damaged"):
+        regrets.References.of_run(run, "references/family/default")

@@ -50,3 +50,30 @@ def test_a_controller_that_decides_less_often_is_named(launch_job, tmp_path, cap
         root_dir = tmp_path / str(is_told)
         assert launch_job("evaluate", root_dir, *bindings, config=config) == 0
         assert (told in capsys.readouterr().out) == is_told
+
+
+@pytest.mark.parametrize("factor, last", [(0.1, "0.0"), (1e20, "inf")])
+def test_a_rate_that_ends_beyond_floats_shows_before_anything_runs(
+    launch_job, tmp_path, capsys, factor, last
+):
+    config = f"{TASK}baseline.families = [@constant_rate, @step_decay]\n"
+    bindings = [
+        "step_decay.initial_learning_rates = (0.1,)",
+        "step_decay.discount_steps = (1,)",
+        f"step_decay.discount_factors = ({factor},)",
+        "task.num_trainee_steps = 400",
+    ]
+    assert launch_job("baseline", tmp_path, *bindings, config=config) == 1
+    name = f"step decay 0.1, 1, {factor:g}"
+    message = f"found {name!r}: Expected the rate of the last step > 0, found {last}."
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "baseline").exists()
+
+
+def test_a_damaged_file_of_schedules_is_named(launch_job, tmp_path, capsys):
+    config = f"{TASK}evaluate.families = [@constant_rate]\nevaluate.num_seeds = 1\n"
+    assert launch_job("evaluate", tmp_path, config=config) == 0
+    file = tmp_path / "evaluate" / "quadratic" / "toy" / "schedules.json"
+    file.write_text("{")
+    assert launch_job("evaluate", tmp_path, config=config) == 1
+    assert f"{file} to hold the schedules of a finished" in capsys.readouterr().err

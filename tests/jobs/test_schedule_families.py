@@ -181,6 +181,52 @@ def test_no_winner_yet(tmp_path):
         _family("best_of_grid")(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "best.json",
+            "{",
+            r"best\.json to hold the winner of a grid, found it damaged",
+        ),
+        ("best.json", "{}", r"best\.json .* damaged: KeyError"),
+        ("best.json", '{"schedule": {"kind": "constant"}}', "damaged: TypeError"),
+        ("run.json", '{"status": "running"}', "finished baseline job, .* 'running'"),
+    ],
+)
+def test_a_grid_that_goes_on_and_a_damaged_one_have_no_winner(
+    tmp_path, name, content, message
+):
+    gin.bind_parameter("best_of_grid.run", "")
+    best = {"schedule": {"kind": "constant", "learning_rate": 0.1}}
+    (tmp_path / "best.json").write_text(json.dumps(best))
+    assert list(_family("best_of_grid")(str(tmp_path))) == [
+        "best of grid: constant 0.1"
+    ]
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=message):
+        _family("best_of_grid")(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("learning_rates", (0.0, 0.1), r"least > 0, found \(0.0, 0.1\)"),
+        ("learning_rates", (0.1, float("inf")), "least > 0"),
+        ("discount_steps", (0, 100), "least >= 1"),
+        ("discount_factors", (1.5, 0.2), "least > 0"),
+        ("warmup_steps", (100, 0), "least >= 0"),
+        ("final_fractions", (-0.1, 0.5), "least >= 0"),
+    ],
+)
+def test_random_search_refuses_ranges_that_are_none(name, value, message):
+    gin.bind_parameter("random_search.num_runs", 2)
+    gin.bind_parameter(f"random_search.{name}", value)
+    message = rf"random_search.{name} as \(least, greatest\), {message}"
+    with pytest.raises(ValueError, match=message):
+        _family("random_search")("")
+
+
 def test_equal_content_has_an_equal_fingerprint():
     fingerprint = schedule_descriptions.fingerprint
     assert fingerprint(schedules.Constant(0.1)) == fingerprint(schedules.Constant(0.1))

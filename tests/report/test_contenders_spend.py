@@ -110,3 +110,14 @@ def test_a_grid_of_the_task_at_another_length_is_no_search_on_it(tmp_path):
     values, _ = contenders_rows(tmp_path)
     row = values["fashion_mnist", network, "winner of the grid"]
     assert float(row["search_runs"]) == 57
+
+
+@pytest.mark.parametrize("is_absolute", [False, True])
+def test_a_grid_is_known_by_any_name_of_its_folder(tmp_path, is_absolute):
+    folder = "baseline/fashion_mnist_lenet5/grid"
+    other = f"{tmp_path}/{folder}" if is_absolute else f"{folder}/"
+    make_evaluation(tmp_path, EVALUATE.replace(f"'{folder}'", f"'{other}'"))
+    make_searches(tmp_path)
+    values, _ = contenders_rows(tmp_path)
+    row = values["fashion_mnist", "lenet5", "winner of the grid"]
+    assert float(row["search_runs"]) == 57

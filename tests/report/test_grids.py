@@ -173,3 +173,18 @@ def _leave_one_round(folder):
     best = {**best, "num_runs": len(rows)}
     del best["finalists"]
     (folder / "best.json").write_text(json.dumps(best), encoding="utf-8")
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_step_decays_without_numbers_have_no_heat_map(read, is_there):
+    cells = [{"discount_factor": 0.9, "discount_step": step} for step in (1, 2, 3, 4)]
+    cells[2]["discount_step"] = "ten"
+    parameters = [{"initial_learning_rate": 0.1, **cell} for cell in cells]
+    rows = [
+        {**_row("all", name, 0, 0.5), "kind": "step_decay", **(own if is_there else {})}
+        for name, own in zip("abcd", parameters)
+    ]
+    run, rows = read(rows)
+    blocks = list(sections.grids_section([(run, rows)]))
+    assert [type(block).__name__ for block in blocks] == ["Heading", "Heading", "Table"]
+    assert any("step decays without numbers" in text for text in run.problems)

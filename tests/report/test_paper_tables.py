@@ -177,3 +177,15 @@ def test_one_seed_has_no_deviation_and_a_task_may_have_no_accuracy(tmp_path):
     (tuned,) = (cells for cells in shown.values() if cells[0] == "tuned")
     assert tuned[1:3] == ["1", "0.2500"] and tuned[5] == "–"
     assert not any("nan" in cell for cells in shown.values() for cell in cells)
+
+
+def test_a_controller_is_not_compared_with_itself(tmp_path):
+    make_evaluation(tmp_path, reference="default")
+    ours = [row for number in (1, 2) for row in _table(tmp_path, number)[0]]
+    assert ours and all(row[2] != row[3] for row in ours)
+
+
+def test_a_task_without_data_and_network_has_its_name(tmp_path):
+    make_evaluation(tmp_path, dataset=None, model=None)
+    ours, _ = _table(tmp_path, 1)
+    assert {tuple(row[:2]) for row in ours} == {("fashion_mnist", "lenet5")}

@@ -90,3 +90,20 @@ def test_table_without_demands_keeps_all_columns_as_text(tmp_path):
     table = run.read_table("sweep.csv", ())
     assert list(table.columns) == ["point", "seed", "status"]
     assert table.to_numpy().tolist() == [["0", "0", "finished"], ["1", "1", "finished"]]
+
+
+def test_links_are_followed_and_circles_are_not(tmp_path):
+    make_evaluate(tmp_path / "real" / "toy" / "run")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "evaluate").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "toy" / "circle").symlink_to(tmp_path / "runs")
+    assert _jobs(tmp_path / "runs") == {"evaluate/toy/run": "evaluate"}
+
+
+@pytest.mark.parametrize("flag", ["'--root_dir=/my runs'", "--root_dir '/my runs'", "--root_dir=/a"])  # fmt: skip
+def test_commands_are_shown_without_the_root_directory(flag):
+    rest = "--gin_file=x.gin '--gin_bindings=a.b = 1'"
+    run = Run("", "", record={"command": f"python -m learned_lr.train {flag} {rest}"})
+    assert run.command == f"python -m learned_lr.train {rest}"
+    for own in ("python 'own.py", f"python own.py  {rest}"):
+        assert Run("", "", record={"command": own}).command == own

@@ -135,6 +135,8 @@ def test_what_can_not_be_computed_is_nan():
     # One image of 300 more on each of three seeds: the differences spread by rounding alone.
     rounded = statistics.compare([0.91, 0.92, 0.93], [0.91 + 1 / 300, 0.92 + 1 / 300, 0.93 + 1 / 300])  # fmt: skip
     assert math.isnan(rounded.p_paired) and rounded.p_student > 0.5
+    noise = statistics.compare([0.5, 0.5 + 3e-8, 0.5], [0.6, 0.6, 0.6 + 3e-8])
+    assert math.isnan(noise.p_student) and math.isnan(noise.effect_size)
     one_spreads = statistics.compare([1.0, 1.0, 1.0], [1.0, 2.0, 3.0])
     assert 0 < one_spreads.p_student < 1
     flat = statistics.compare([0.5] * 3, [0.49] * 3)

@@ -278,3 +278,16 @@ def test_normalizer_from_the_first_decisions():
     np.testing.assert_array_equal(_curve(schedule, 40), _curve(schedule, 40))
     with pytest.raises(ValueError, match="to be 0 or at least 2, .* found -1"):
         adaptive_schedules.Learned(_controller(True), None, "learned", -1)
+
+
+@pytest.mark.parametrize("acts_at_once, most", [(True, 4), (False, 3)])
+def test_a_normalizer_from_more_decisions_than_there_are_is_refused(acts_at_once, most):
+    task = QuadraticTask(num_trainee_steps=40)
+    controller = _controller(acts_at_once)
+    enough, many = (
+        adaptive_schedules.Learned(controller, num_normalizer_decisions=number)
+        for number in (most, most + 1)
+    )
+    enough.start(task)
+    with pytest.raises(ValueError, match=f"<= {most}, the observations of a run of"):
+        many.start(task)

@@ -12,6 +12,7 @@ import textwrap
 import keras
 import pytest
 
+import gin
 from learned_lr.trainees import tasks
 from learned_lr.trainees.tasks import QuadraticTask, Task, make_task
 
@@ -315,3 +316,27 @@ def test_numbers_that_no_optimizer_means_are_refused(field, value, message):
 def test_noise_that_is_none_is_refused(noise):
     with pytest.raises(ValueError, match="task.noise to be finite and >= 0, found"):
         QuadraticTask(noise=noise)
+
+
+@pytest.fixture
+def own_network():
+    """A network's function as a user's module registers it."""
+
+    def own_network(input_shape, num_classes, width=1):
+        raise AssertionError("not to be made")
+
+    with gin.unlock_config():
+        registered = gin.external_configurable(own_network, module="a_module")
+    yield registered
+    gin.clear_config()
+    gin.config._REGISTRY.pop("a_module.own_network")
+
+
+def test_a_function_that_gin_binds_parameters_of_is_refused(own_network):
+    assert make_task("digits_cnn", model=own_network).model is own_network
+    gin.bind_parameter("own_network.width", 3)
+    message = (
+        "task.model to be a function without gin .* found bindings of own_network.width"
+    )
+    with pytest.raises(ValueError, match=message):
+        make_task("digits_cnn", model=own_network)
