@@ -1,10 +1,9 @@
 """Schedules: whatever picks a learning rate. Plain values, so that they travel to worker processes.
 
 These follow a formula or a record; `adaptive_schedules` has those that react to the run.
-A schedule's `start(task)` returns a function for one episode on a task,
-`next_learning_rate(trainee_step, measurement)`, called at the start of every interval. It
-returns a rate, which is held for the interval, or an array of the rates of the steps from
-this one on, as many as an interval has or more. A schedule that needs more than a rate returns an `IntervalFn` in its place.
+A schedule's `start(task)` returns a function for one episode on a task, `next_learning_rate(trainee_step, measurement)`,
+called at the start of every interval. It returns a rate, which is held for the interval, or an array of the rates of
+the steps from this one on, as many as an interval has or more; one that needs more than a rate an `IntervalFn`.
 """
 
 from __future__ import annotations
