@@ -79,7 +79,7 @@ def _markdown(block):
 
 
 def _markdown_cell(cell):
-    text = _plain(cell).replace("|", "\\|").replace("\n", " ")
+    text = _plain(cell).replace("\n", " ")
     # Four asterisks with nothing between them would be shown as such.
     return f"**{text}**" if text and isinstance(cell, Bold) else text
 

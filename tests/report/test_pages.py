@@ -180,3 +180,9 @@ def test_templates_are_packaged(monkeypatch):
     for path in templates:
         name = f"templates/{path.name}"
         assert any(fnmatch.fnmatch(name, pattern) for pattern in patterns), name
+
+
+def test_a_bar_in_a_cell_is_escaped_once():
+    table = Table("name", "Title", ["a|b"], [["c|d"]], [], "", [])
+    text = markdown_page("Title", "", [table])
+    assert "| a\\|b |" in text and "| c\\|d |" in text
