@@ -17,6 +17,7 @@ from learned_lr.execution.run_directory import RunDirectory
 from learned_lr.execution.workers import Workers
 from learned_lr.jobs import (
     earlier_runs,
+    grid_winners,
     schedule_checks,
     schedule_descriptions,
     schedule_families,
@@ -28,7 +29,6 @@ from learned_lr.trainees import spend
 from learned_lr.trainees.episode import SUMMARY_COLUMNS, Episode, run_episode
 
 TABLE = "grid.csv"
-BEST = "best.json"
 _SUMMARY = "grid.md"
 # The rounds of a grid, as its table names them: all schedules, then the best on other seeds.
 ALL, FINAL = "all", "final"
@@ -120,7 +120,7 @@ def baseline(
         "seeds": round_seeds[ALL],
         "finalists": {"seeds": round_seeds[FINAL], "mean_losses": dict(final)},
     }
-    run.write(BEST, (json.dumps(document, indent=2) + "\n").encode())
+    run.write(grid_winners.FILE, (json.dumps(document, indent=2) + "\n").encode())
     summary = _summary(ranking, final)
     run.write(_SUMMARY, summary.encode())
     run.finish(

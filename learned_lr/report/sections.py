@@ -119,7 +119,7 @@ def _is_product(run, decays):
         run.note("grid.csv has step decays without numbers, so no heat map")
         return False
     cells = np.prod([decays[name].nunique() for name in names])
-    return cells == len(decays[list(names)].drop_duplicates())
+    return cells == len(decays[names].drop_duplicates())
 
 
 def trainings_section(trainings: Sequence[Training]) -> Iterator[Block]:
