@@ -5,7 +5,7 @@ from __future__ import annotations
 import matplotlib.figure
 import numpy as np
 
-from learned_lr.report.drawing import rates_from, tell_apart
+from learned_lr.report.drawing import plain_ticks, rates_from, tell_apart
 from learned_lr.trainees.episode import Episode
 
 # A longer legend would lie on the curves.
@@ -53,6 +53,7 @@ def draw(
     for axes, label in ((rates, "learning rate"), (losses, "validation loss")):
         axes.set(xlabel="trainee step", ylabel=label, yscale="log")
         axes.grid(alpha=0.3, which="both")
+        plain_ticks(axes.yaxis)
     if is_long:
         handles, labels = rates.get_legend_handles_labels()
         figure.legend(

@@ -6,17 +6,30 @@ import io
 
 import matplotlib
 import matplotlib.axes
+import matplotlib.axis
 import matplotlib.figure
+import matplotlib.ticker
 import numpy as np
 
 _DPI = 110
 _DASHES = ("-", "--", ":", "-.")
+# Below so many times its least value a log axis has too few powers of ten to be read.
+_DECADE = 10.0
 
 
 def tell_apart(axes: matplotlib.axes.Axes) -> None:
     """Gives curves that come after those of all colours the same colours again, dashed."""
     dashes = matplotlib.cycler(linestyle=_DASHES)
     axes.set_prop_cycle(dashes * matplotlib.rcParams["axes.prop_cycle"])
+
+
+def plain_ticks(axis: matplotlib.axis.Axis) -> None:
+    """Writes decimals at a log axis that spans less than a decade, once it has its data; leaves a longer one alone."""
+    low, high = sorted(axis.get_view_interval())
+    if high < _DECADE * low:
+        axis.set_major_locator(matplotlib.ticker.MaxNLocator(7))
+        axis.set_minor_locator(matplotlib.ticker.NullLocator())
+        axis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
 
 
 def rates_from(rates: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import matplotlib.patches
 import numpy as np
 import pandas as pd
 
-from learned_lr.report.drawing import png, rates_from, tell_apart
+from learned_lr.report.drawing import plain_ticks, png, rates_from, tell_apart
 from learned_lr.report.evaluations import Evaluation
 from learned_lr.report.tables import number
 
@@ -110,7 +110,8 @@ def heat_map(grid: pd.DataFrame, winner: str | None = None) -> bytes:
         panel.set_yticks(range(len(rates)), [f"{rate:g}" for rate in rates])
         panel.set_xlabel("discount step")
     panels[0].set_ylabel("initial learning rate")
-    figure.colorbar(image, ax=panels, label="best validation loss")
+    bar = figure.colorbar(image, ax=panels, label="best validation loss")
+    plain_ticks(bar.ax.yaxis)
     return png(figure)
 
 

@@ -79,3 +79,19 @@ def test_the_frame_of_a_heat_map_is_the_winner(winner, framed):
     panel, _ = figures.heat_map(grid, winner).axes
     (frame,) = (p for p in panel.patches if isinstance(p, matplotlib.patches.Rectangle))
     assert frame.get_xy() == (framed[0] - 0.5, framed[1] - 0.5)
+
+
+def test_the_colours_of_a_heat_map_are_named_in_decimals():
+    grid = pd.DataFrame(
+        {
+            "schedule": list("ab"),
+            "initial_learning_rate": 0.1,
+            "discount_step": [10, 20],
+            "discount_factor": 0.9,
+            "best_validation_loss": [1.0, 2.5],
+        }
+    )
+    figure = figures.heat_map(grid)
+    figure.canvas.draw()
+    labels = [label.get_text() for label in figure.axes[-1].get_yticklabels()]
+    assert "1.5" in labels and "2" in labels
