@@ -59,7 +59,7 @@ def sweep(
       gin_files: the job's gin files.
       product: values by the name of a binding; every combination is a point.
       points: or the bindings of each point by name.
-      seeds: runs each point with each as `<job>.seed`; none leaves the seed as it is.
+      seeds: runs each point with each as `<job>.seed`, which `evaluate` doesn't have; none leaves the seed as it is.
 
     Returns:
       The points and their final metrics as a Markdown table.

@@ -6,15 +6,20 @@ import numpy as np
 import tensorflow as tf
 
 from learned_lr.control import weight_path
-from learned_lr.control.measurements import Measurement
+from learned_lr.control.measurements import NUM_NUMBERS, Measurement
 from learned_lr.control.weight_path import WeightSample
-
-# The seven numbers of a measurement in order, and 1 for finite or 0.
-NUM_NUMBERS = 8
 
 
 def with_weights(numbers: tf.Tensor, variables) -> tf.Tensor:
-    """Returns the numbers, float32 `[NUM_NUMBERS]`, and after them a sample of the weights."""
+    """Returns an interval's statistics.
+
+    Args:
+      numbers: float32 `[NUM_NUMBERS]`, those of a measurement in its order, with 1 for finite or 0 in place of `diverged`.
+      variables: the network's that are trained.
+
+    Returns:
+      float32, the numbers and after them a sample of the weights.
+    """
     samples = [
         tf.cast(tf.reshape(v, [-1])[:: weight_path.stride(v.shape)], tf.float32)
         for v in variables

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from learned_lr.control.measurements import Measurement
+from learned_lr.control.measurements import NUM_NUMBERS, Measurement
 from learned_lr.trainees import (
     building,
     initialization,
@@ -214,7 +214,7 @@ class Trainee:
         if finite:
             result = self._statistics(train_loss, self._previous_predictions)
         else:
-            result = tf.zeros([interval_statistics.NUM_NUMBERS])
+            result = tf.zeros([NUM_NUMBERS])
         return self._with_weights(result)
 
     @tf.function
