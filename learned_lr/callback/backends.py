@@ -13,6 +13,8 @@ import keras
 import numpy as np
 
 IS_KERAS_2: bool = keras.__version__.startswith("2.")
+# Whether each execution's end is told: Keras 3 below 3.11 tells where it began.
+TELLS_ENDS = IS_KERAS_2
 
 
 def name() -> str:

@@ -23,7 +23,7 @@ from learned_lr.callback import (
 from learned_lr.callback.brake import SafetyBrake
 from learned_lr.callback.controlled_fit import ControlledFit
 from learned_lr.callback.controlled_run import ControlledRun
-from learned_lr.callback.run_length import going_on, run_length
+from learned_lr.callback.run_length import epoch_steps, going_on, run_length
 from learned_lr.callback.running_fit import FitArguments
 from learned_lr.control import measurements
 from learned_lr.control.control_loop import ControlLoop
@@ -207,9 +207,9 @@ class LearnedLearningRate(keras.callbacks.Callback):
     ) -> None:
         """Decides, once an interval is over."""
         fit, num_steps = self._running(), batch + 1 - self._first_batch
-        # Keras 3 below 3.11 tells where an execution began, not where it ended.
-        if num_steps == 1:
+        if num_steps == 1 and not backends.TELLS_ENDS:
             num_steps = self._steps_per_execution
+        self._steps_per_execution = num_steps  # Keras 2 may have changed it.
         fit.train(self._num_steps(num_steps), logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -235,7 +235,7 @@ class LearnedLearningRate(keras.callbacks.Callback):
 
     def _num_steps(self, planned: int) -> int:
         """Those of this execution, which may end short, with the epoch."""
-        end = self.params.get("steps") or self._first_batch + planned
+        end = epoch_steps(self.params) or self._first_batch + planned
         return min(planned, end - self._first_batch)
 
     def _running(self) -> ControlledFit:

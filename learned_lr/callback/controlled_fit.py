@@ -13,6 +13,7 @@ from learned_lr.callback import (
     metric_resets,
     optimizers,
     own_steps,
+    run_hints,
     weights,
 )
 from learned_lr.callback.brake import EXPLOSION
@@ -22,6 +23,10 @@ from learned_lr.callback.recovery import Recovery
 from learned_lr.callback.state_files import StateFiles
 from learned_lr.callback.train_log import TrainLog
 from learned_lr.control import measurements
+
+# An optimizer without an update for so many intervals and steps trains nothing; one that scales losses leaves out the
+# first ones, and others accumulate some.
+_IDLE_INTERVALS, _IDLE_STEPS = 2, 10
 
 
 class ControlledFit:
@@ -70,6 +75,9 @@ class ControlledFit:
         self._files = files
         self._rate = optimizers.OwnedRate(model, compiled_rate)
         self._is_rate_checked = False
+        # The step it begins with, and the updates then; None once the optimizer is known to make some.
+        num_updates = optimizers.num_updates(model.optimizer)
+        self._begun: tuple[int, int] | None = run.step, num_updates
         # Of the steps until the next decision is due, so that no step waits for them; None for one that is held.
         self._rates: list[float] | None = None
         self._first_step = 0
@@ -215,10 +223,21 @@ class ControlledFit:
         self._metric, count = found
         return count
 
+    def _check_updates(self) -> None:
+        """Looks once whether it is the compiled optimizer that trains."""
+        run = self.run
+        enough = max(_IDLE_INTERVALS * run.loop.control_interval, _IDLE_STEPS)
+        if self._begun is None or run.step - self._begun[0] < enough:
+            return
+        num_updates = optimizers.num_updates(self._model.optimizer)
+        run_hints.warn_of_idle(run.step - self._begun[0], num_updates - self._begun[1])
+        self._begun = None
+
     def _decide(self) -> None:
         """Measures and sets the rate; brakes instead if the run has exploded."""
         run, is_first = self.run, self.run.loop.training_step is None
         self._rate.check()
+        self._check_updates()
         if not is_first and not run.losses.is_finite():
             self._brake()
             return

@@ -11,11 +11,17 @@ from learned_lr.callback import backends, nested_structures
 
 
 def strategy(model: keras.Model) -> Any:
-    """Returns the `tf.distribute.Strategy` that copies a model to several devices; None for one device or another backend."""
+    """Returns the `tf.distribute.Strategy` that copies a model to its devices; None for another or another backend.
+
+    That of a `MirroredStrategy` of one device is such a copy, too: nothing but the strategy may update it.
+    """
     if backends.name() != "tensorflow":
         return None
+    import tensorflow as tf
+
     found = model.distribute_strategy
-    return found if found.num_replicas_in_sync > 1 else None
+    is_copied = isinstance(found, tf.distribute.MirroredStrategy)
+    return found if is_copied or found.num_replicas_in_sync > 1 else None
 
 
 def split(model: keras.Model, data: Any) -> Any:

@@ -147,7 +147,8 @@ def draw(
     )
     training = None
     if training_sample is not None:
-        training = HeldOutSample(model, *training_sample, fit.batch_size, loss, False)
+        pair = samples.whole(training_sample)
+        training = HeldOutSample(model, *pair, fit.batch_size, loss, False)
     if is_verbose:
         told = samples.in_words(held_out.num_examples, fit.batch_size, control_interval)
         print(f"LearnedLearningRate: {told}.")
@@ -186,12 +187,7 @@ def _fixed_batch_size(model: keras.Model) -> int | None:
 
 
 def _rows(rows: slice, array: np.ndarray) -> Any:
-    array = array[rows]
-    # As Keras does with arrays; a loss of the user's own may not.
-    is_double = array.dtype == np.float64
-    return backends.to_tensor(
-        array.astype(keras.backend.floatx()) if is_double else array
-    )
+    return backends.to_tensor(array[rows])
 
 
 def _check_loss(model: keras.Model, loss: Any, inputs: Any, targets: Any) -> None:

@@ -139,4 +139,5 @@ def _loss(logs: Mapping[str, Any] | None) -> Any:
 
 
 def _number(loss: Any) -> float:
-    return float(backends.to_numpy(loss))
+    # A `train_step` of the user's own may return one of each example.
+    return float(np.mean(backends.to_numpy(loss)))

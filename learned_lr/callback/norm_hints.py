@@ -35,7 +35,7 @@ def warn(model: keras.Model, run: ControlledRun) -> None:
         return
     momenta = [float(layer.momentum) for layer in layers.flat(model) if _is_new(layer)]
     momentum = max(momenta, default=0.0)
-    if length * (1 - momentum) >= _FEW:
+    if not momentum or length * (1 - momentum) >= _FEW:
         return
     # Rounded down to two digits: a larger one would be slower.
     enough = max(math.floor(100 * (1 - _ENOUGH / length)) / 100, 0.0)

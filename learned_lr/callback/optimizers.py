@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import array
+import dataclasses
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -85,16 +87,35 @@ def decay(optimizer: Any) -> float:
     return float(inner(optimizer).get_config().get("decay", 0.0))
 
 
-# By optimizer: the rate it was compiled with, and the one it was set to last.
-_RATES: weakref.WeakKeyDictionary[Any, list[float]] = weakref.WeakKeyDictionary()
+@dataclasses.dataclass
+class _Rates:
+    """What an optimizer was compiled with, all that it was set to, and its count of updates at the latest fit's end."""
+
+    compiled: float
+    own: array.array[float]
+    num_updates: int = 0
+
+    def is_own(self, found: float, like: Any) -> bool:
+        """Whether a rate was set here, which a checkpoint of weights may bring back."""
+        return any(backends.rounded(r, like) == found for r in reversed(self.own))
+
+
+_RATES: weakref.WeakKeyDictionary[Any, _Rates] = weakref.WeakKeyDictionary()
 
 
 def compiled_rate(optimizer: Any) -> float:
-    """Returns the rate that the user gave an optimizer, also if a fit that was interrupted left another in it."""
+    """Returns the rate that the user gave an optimizer, also if an interrupted fit or a checkpoint left another in it."""
     rate = optimizer.learning_rate
     found = float(backends.to_numpy(rate))
-    compiled, last = _RATES.get(optimizer, (found, found))
-    return compiled if found == backends.rounded(last, rate) else found
+    rates = _RATES.get(optimizer)
+    if rates is None:
+        return found
+    # A checkpoint of the latest fit's end has the rate before the compiled one; one from before has fewer updates. Else
+    # it may be the user who has set a rate that was set here as well.
+    is_latest = found in (backends.rounded(r, rate) for r in rates.own[-2:])
+    is_back = num_updates(optimizer) < rates.num_updates
+    is_own = is_latest or (is_back and rates.is_own(found, rate))
+    return rates.compiled if is_own else found
 
 
 class OwnedRate:
@@ -111,8 +132,9 @@ class OwnedRate:
         self._model = model
         self._set: float | None = None
         compiled = compiled_rate(model.optimizer) if compiled is None else compiled
-        self._known = _RATES.setdefault(model.optimizer, [compiled, compiled])
-        self._known[0] = compiled
+        new = _Rates(compiled, array.array("d", [compiled]))
+        self._known = _RATES.setdefault(model.optimizer, new)
+        self._known.compiled = compiled
         self._assign: Callable[[float], Any] | None = None
 
     def move(self, learning_rate: float) -> None:
@@ -123,7 +145,8 @@ class OwnedRate:
             self.set(learning_rate)
         else:
             self._assign(learning_rate)
-            self._set = self._known[1] = learning_rate
+            self._set = learning_rate
+            self._known.own.append(learning_rate)
 
     def set(self, learning_rate: float) -> None:
         """Sets the rate of the next step, also in the middle of a `fit`; no device is waited for."""
@@ -133,7 +156,8 @@ class OwnedRate:
             backends.sync(self._model)
         rate = optimizer.learning_rate
         optimizer.learning_rate = learning_rate
-        self._set = self._known[1] = learning_rate
+        self._set = learning_rate
+        self._known.own.append(learning_rate)
         # JAX trains with a copy, and in the legacy optimizers of Keras 2 the rate may be a number still.
         is_all = backends.name() != "jax" and hasattr(rate, "assign")
         self._assign = backends.assigning(rate) if is_all else None
@@ -143,14 +167,22 @@ class OwnedRate:
 
     def give_back(self) -> None:
         """Leaves the optimizer with the rate it was compiled with, from which another fit starts."""
-        self.set(self._known[0])
+        self.set(self._known.compiled)
         self._set = None
+        self._known.num_updates = num_updates(self._model.optimizer)
 
     def check(self) -> None:
-        """Raises ValueError if the rate is another than was set; waits for the device."""
+        """Raises ValueError if the rate is another than was set; waits for the device.
+
+        One that was set earlier comes from a checkpoint of this run, and is set again.
+        """
         rate = self._model.optimizer.learning_rate
         found = float(backends.to_numpy(rate))
-        if self._set is not None and found != backends.rounded(self._set, rate):
+        if self._set is None or found == backends.rounded(self._set, rate):
+            return
+        if self._known.is_own(found, rate):
+            self.set(self._set)
+        else:
             raise ValueError(
                 f"Expected the learning rate {self._set:g} that LearnedLearningRate has set, "
                 f"found {found:g}: something else sets it, too; remove one of them."

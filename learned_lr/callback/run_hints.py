@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from learned_lr.callback.controlled_run import ControlledRun
+from learned_lr.callback.run_length import epoch_steps
 
 # A run this long beside an EarlyStopping, in epochs, or in times of its patience, is seldom meant to end by itself.
 _MANY_EPOCHS, _MANY_PATIENCES = 200, 20
@@ -72,6 +73,21 @@ def warn(
             )
 
 
+def warn_of_idle(num_steps: int, num_updates: int) -> None:
+    """Warns where an optimizer made no update.
+
+    Args:
+      num_steps: int, those that were trained.
+      num_updates: int, those of the optimizer meanwhile.
+    """
+    if not num_updates:
+        warnings.warn(
+            f"Expected updates by the optimizer that the model is compiled with, found none in {num_steps} steps: the rate "
+            "that LearnedLearningRate sets trains nothing. Compile the model with the optimizer that its train_step uses.",
+            stacklevel=3,
+        )
+
+
 def _warn_of_end(
     callbacks: Iterable[keras.callbacks.Callback],
     params: Mapping[str, Any],
@@ -81,7 +97,7 @@ def _warn_of_end(
 ) -> None:
     """Warns where a fit trains on after the steps that the user named."""
     num_epochs = max((params.get("epochs") or 0) - epoch, 0)
-    end = run.step + num_epochs * (params.get("steps") or 0)
+    end = run.step + num_epochs * (epoch_steps(params) or 0)
     # It ends a fit that is to be long by itself.
     is_stopped = any(isinstance(c, keras.callbacks.EarlyStopping) for c in callbacks)
     if run.step < length and (end <= _LONGER * length or is_stopped):

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
+
+
+def epoch_steps(params: Mapping[str, Any]) -> int | None:
+    """Returns the training steps of an epoch, None if unknown; of a fraction Keras makes a whole one, too."""
+    steps = params.get("steps")
+    return None if steps is None else math.ceil(steps)
 
 
 def run_length(
@@ -21,7 +28,7 @@ def run_length(
     Raises:
       ValueError: if the length is not known.
     """
-    per_epoch, epochs = params.get("steps"), params.get("epochs")
+    per_epoch, epochs = epoch_steps(params), params.get("epochs")
     if num_training_steps is not None:
         return num_training_steps, epoch * (per_epoch or 0)
     if not per_epoch:
@@ -56,7 +63,8 @@ def going_on(
       params: as `run_length` takes them, with a known number of steps an epoch.
       callbacks: those of the fit; a `BackupAndRestore` may begin inside an epoch.
     """
-    is_inside = num_done < step < num_done + params["steps"] and any(
+    end = num_done + (epoch_steps(params) or 0)
+    is_inside = num_done < step < end and any(
         isinstance(x, keras.callbacks.BackupAndRestore) and x.save_freq != "epoch"
         for x in callbacks
     )

@@ -17,6 +17,8 @@ import keras
 from learned_lr.callback import backends, nested_structures
 
 _DEFAULT_BATCH_SIZE = 32
+# Pipelines whose minibatches are others than those that went in.
+_OTHER_BATCHES = {"_UnbatchDataset", "_RebatchDataset", "_GroupByWindowDataset"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,6 +185,10 @@ def _first_batch_size(adapter: Any) -> int | None:
         batch = adapter._first_batches[0]
     elif hasattr(adapter, "py_dataset"):
         batch = adapter.py_dataset[0]
+    return _first_size(batch)
+
+
+def _first_size(batch: Any) -> int | None:
     arrays = nested_structures.leaves(batch)
     shape = getattr(arrays[0], "shape", ()) if arrays else ()
     return int(shape[0]) if shape else None
@@ -195,7 +201,7 @@ def _has_weights(data: Any) -> bool:
 
 
 def _pipeline_batch_size(data: Any) -> int | None:
-    """What a tf.data pipeline was batched by; None where it can't be told."""
+    """What a tf.data pipeline was batched by, or the size of its first minibatch; None where it can't be told."""
     spec = getattr(data, "element_spec", None)
     while isinstance(spec, (tuple, list, dict)) and spec:
         spec = next(iter(spec.values())) if isinstance(spec, dict) else spec[0]
@@ -203,9 +209,15 @@ def _pipeline_batch_size(data: Any) -> int | None:
     if shape is not None and shape.rank and shape[0]:
         return shape[0]
     # Without drop_remainder the last minibatch may be short, and no shape tells the size.
-    while data is not None:
-        if getattr(data, "_batch_size", None) is not None:
-            return int(data._batch_size)
-        inputs = data._inputs() if hasattr(data, "_inputs") else ()
-        data = inputs[0] if inputs else None
+    source = data
+    while source is not None:
+        kind = type(source).__name__
+        if kind in _OTHER_BATCHES:
+            return _first_size(next(iter(data), None))
+        if getattr(source, "_batch_size", None) is not None:
+            return int(source._batch_size)
+        inputs = source._inputs() if hasattr(source, "_inputs") else ()
+        # The first input of a draw from several pipelines is what draws.
+        inputs = inputs[1:] if kind == "_DirectedInterleaveDataset" else inputs
+        source = inputs[0] if inputs else None
     return None

@@ -74,7 +74,7 @@ def take(data: Any, num_examples: int, seed: int = 0) -> tuple[Any, Any, Any]:
             )
         rows = np.random.default_rng(seed).permutation(size)[:num_examples]
         rows.sort()
-        parts = nested_structures.map_structure(lambda a: _array(a)[rows], parts)
+        parts = nested_structures.map_structure(lambda a: _array(a, rows), parts)
     else:
         parts = _first(data, num_examples)
     if not len(nested_structures.leaves(parts)[0]):
@@ -107,7 +107,9 @@ def _first(data: Any, num_examples: int) -> Any:
         )
     parts, found = [], 0
     for batch in _batches(data):
-        parts.append(nested_structures.map_structure(_array, _parts(batch)))
+        # Tensors of a pipeline stay as they are, and Keras makes none of them anew.
+        array = functools.partial(_array, is_cast=False)
+        parts.append(nested_structures.map_structure(array, _parts(batch)))
         found += len(nested_structures.leaves(parts[-1])[0])
         if found >= num_examples:
             break
@@ -150,13 +152,31 @@ def _concatenate(parts: list[Any], num_examples: int) -> Any:
     return np.concatenate(parts)[:num_examples]
 
 
-def _array(value: Any) -> Any:
+def whole(data: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Returns (inputs, targets) of all examples, as nested numpy arrays, in the dtypes that `fit` trains with."""
+    inputs, targets = nested_structures.map_structure(_array, tuple(data))
+    return inputs, targets
+
+
+def _array(value: Any, rows: Any = slice(None), is_cast: bool = True) -> Any:
+    """Returns rows of an array or tensor as numpy's, cast as Keras does.
+
+    Args:
+      value: what is not nested.
+      rows: an index.
+      is_cast: whether a tensor is cast as well, which Keras 2 never does.
+    """
     if any(map(functools.partial(hasattr, value), _NOT_DENSE)):
         raise ValueError(
             f"Expected validation data of dense arrays, found a {type(value).__name__}: give the callback "
             "validation_data=(inputs, targets) of its own, dense and padded alike."
         )
     if hasattr(value, "to_numpy"):  # pandas.
-        array = value.to_numpy()
-        return array[:, None] if array.ndim == 1 else array  # As Keras does.
-    return backends.to_numpy(value)
+        array = value.to_numpy()[rows]
+        array = array[:, None] if array.ndim == 1 else array  # As Keras does.
+    else:
+        array = backends.to_numpy(value)[rows]
+    is_tensor = hasattr(value, "numpy")
+    if array.dtype.kind != "f" or (is_tensor and (backends.IS_KERAS_2 or not is_cast)):
+        return array
+    return array.astype(keras.backend.floatx(), copy=False)

@@ -104,7 +104,7 @@ def rate_at(
       ValueError: unless the step is 0 or above.
     """
     check_step(step)
-    return level if base is None else level * base.multiplier(step, num_steps)
+    return float(level if base is None else level * base.multiplier(step, num_steps))
 
 
 def part_of_largest(base: BaseSchedule | None, step: int, num_steps: int) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from learned_lr.control import base_schedules, loop_state, rate_bounds
-from learned_lr.control.checks import check_count
+from learned_lr.control.checks import as_count, check_count
 from learned_lr.control.controller import Controller
 from learned_lr.control.levels import Levels
 from learned_lr.control.loss_logarithms import NoLogarithm, check_finite
@@ -116,11 +116,11 @@ class ControlLoop:
           training_step: int, updates done; from there on `schedule` has the new length. None for the latest decision's.
         """
         spec = self.controller.spec
-        check_count("num_training_steps", num_training_steps, 1)
+        num_training_steps = as_count("num_training_steps", num_training_steps, 1)
         if control_interval is None:
             fraction = spec.trainee_steps_per_action / spec.num_trainee_steps
             control_interval = max(1, round(num_training_steps * fraction))
-        check_count("control_interval", control_interval, 1)
+        control_interval = as_count("control_interval", control_interval, 1)
         self._levels.change_length(training_step, self.level, num_training_steps)
         self.num_training_steps = num_training_steps
         self.control_interval = control_interval

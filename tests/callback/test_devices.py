@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ import sys
 import numpy as np
 import pytest
 
+from learned_lr import LearnedLearningRate
 from learned_lr.callback import backends, devices, refusals
 
 _FOLDER = pathlib.Path(__file__).parent
@@ -114,3 +116,31 @@ def test_one_device_takes_data_as_they_are(compiled):
     assert devices.strategy(compiled()) is None
     found = devices.split(compiled(), data)
     assert found[0] is data[0] and found[1] is None
+
+
+@pytest.mark.backends("tensorflow")
+@pytest.mark.parametrize("is_inside", [True, False])
+def test_a_strategy_of_one_device(digits, compiled, is_inside):
+    """Its metrics are updated by nothing but itself; the rates are those without it."""
+    import tensorflow as tf
+
+    x, y, *validation = digits
+    rates = []
+    for strategy in (
+        tf.distribute.get_strategy(),
+        tf.distribute.MirroredStrategy(["/cpu:0"]),
+    ):
+        callback = LearnedLearningRate(verbose=0)
+        with strategy.scope():
+            model = compiled(metrics=["accuracy"])
+        with strategy.scope() if is_inside else contextlib.nullcontext():
+            model.fit(
+                *(x, y),
+                batch_size=64,
+                shuffle=False,
+                validation_data=tuple(validation),
+                callbacks=[callback],
+                verbose=0,
+            )
+        rates.append(callback.schedule.learning_rates)
+    np.testing.assert_allclose(rates[1], rates[0], rtol=1e-3)

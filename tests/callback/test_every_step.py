@@ -124,6 +124,31 @@ def test_an_execution_of_several_steps_has_the_rate_of_its_middle(compiled):
     np.testing.assert_array_equal(_trained_rates(model), expected)
 
 
+@pytest.mark.skipif(not backends.IS_KERAS_2, reason="only Keras 2 can change it")
+def test_executions_that_change_in_an_epoch(compiled):
+    """As they do while Keras looks for the best number of steps ('auto')."""
+    model, callback = _one_weight_a_step(compiled, steps_per_execution=7), _learned()
+
+    def shorten(batch, _):
+        if batch > 12:
+            model.steps_per_execution = 1
+
+    arguments = {"batch_size": 1, "shuffle": False, "verbose": 0}
+    model.fit(
+        *(_INPUTS, _TARGETS),
+        validation_data=(_INPUTS, _TARGETS),
+        callbacks=[
+            callback,
+            keras.callbacks.LambdaCallback(on_train_batch_end=shorten),
+        ],
+        **arguments,
+    )
+    # The first single step has the rate of an execution that would have gone on.
+    middles = [*[3] * 7, *[10] * 7, 17, *range(15, _NUM_STEPS)]
+    expected = _planned_rates(callback)[middles].astype(np.float32)
+    np.testing.assert_array_equal(_trained_rates(model), expected)
+
+
 def test_one_run_in_two_fits(compiled, whole):
     model, callback = _one_weight_a_step(compiled), _learned(num_training_steps=40)
     _fit(model, callback, epochs=2)

@@ -52,6 +52,40 @@ def test_weights_in_a_pipeline(digits, compiled, is_weighted):
     assert probe.found.is_weighted == is_weighted
 
 
+def _from_several(tf, data):
+    data = data.repeat()
+    return tf.data.Dataset.sample_from_datasets([data, data], [0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        _from_several,
+        lambda tf, data: tf.data.Dataset.choose_from_datasets(
+            [data, data], tf.data.Dataset.range(2).repeat(3)
+        ),
+        lambda _, data: data.batch(2).unbatch(),
+        lambda _, data: data.unbatch().batch(96).rebatch(48),
+        lambda _, data: data.unbatch().bucket_by_sequence_length(
+            lambda x, y: 8, [9], [48, 2]
+        ),
+    ],
+)
+def test_batch_size_of_a_pipeline_of_others(digits, compiled, make):
+    """What draws from several pipelines is one of their inputs; what went into another size is none."""
+    tf = pytest.importorskip("tensorflow")
+    probe, (x, y, *validation) = _Probe(), digits
+    data = make(tf, tf.data.Dataset.from_tensor_slices((x, y)).batch(48))
+    compiled().fit(
+        data,
+        steps_per_epoch=2,
+        validation_data=tuple(validation),
+        verbose=0,
+        callbacks=[probe],
+    )
+    assert probe.found.batch_size == 48
+
+
 @pytest.mark.parametrize("drop_remainder", [True, False])
 @pytest.mark.parametrize(
     "after", [lambda d: d, lambda d: d.map(lambda x, y: (x, y)).prefetch(2)]

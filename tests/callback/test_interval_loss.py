@@ -131,3 +131,10 @@ def test_a_running_mean_that_is_not_known_yet_weighs_examples_as_well():
     interval.count(3)
     interval.read({"loss": 7.0}, lambda mean: 256.0)  # The three have a mean of 8.
     assert (interval.mean(), interval.weight) == (pytest.approx(8.0), 192)
+
+
+def test_a_loss_of_each_example_counts_as_their_mean():
+    interval = IntervalLoss(is_running_mean=False)
+    interval.count(1, {"loss": np.array([1.0, 3.0])})
+    interval.read({"loss": np.array([1.0, 3.0])})
+    assert interval.mean() == 2

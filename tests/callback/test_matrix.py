@@ -96,7 +96,8 @@ class _ToldBeginnings(LearnedLearningRate):
 
 @pytest.mark.backends("tensorflow", "jax")
 @pytest.mark.parametrize("num_steps", [7, 19])
-def test_executions_whose_end_is_not_told(digits, compiled, num_steps):
+def test_executions_whose_end_is_not_told(digits, compiled, monkeypatch, num_steps):
+    monkeypatch.setattr(backends, "TELLS_ENDS", False)
     found = []
     for kind in (LearnedLearningRate, _ToldBeginnings):
         callback = kind(verbose=0)

@@ -67,6 +67,11 @@ def test_a_longer_run_keeps_up(digits):
     assert _warned(_model(0.99), digits, num_training_steps=499)
 
 
+@pytest.mark.parametrize("momenta", [(), (0.0,)])
+def test_nothing_lags_in_a_run_of_few_steps(digits, momenta):
+    assert not _warned(_model(*momenta), digits, num_training_steps=3)
+
+
 def test_statistics_that_are_kept_or_known_are_none(digits):
     model = _model(0.99)
     (norm,) = (n for n in model.layers if hasattr(n, "moving_mean"))

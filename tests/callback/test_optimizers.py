@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from learned_lr import LearnedLearningRate
 from learned_lr.callback import backends, optimizers
 
 
@@ -117,3 +118,29 @@ def test_rate_reaches_a_jax_fit_without_going_through_all_variables(digits):
     np.testing.assert_allclose(found, 2 * [0.01, 0.02, 0.03, 0.04, 0.05], rtol=1e-6)
     assert len(num_syncs) == 2  # Each at the end of an epoch.
     rate.check()
+
+
+@pytest.mark.skipif(not backends.IS_KERAS_2, reason="a checkpoint with an optimizer")
+def test_a_checkpoint_brings_no_rate_back(digits, compiled, tmp_path):
+    """One of TensorFlow's format has the optimizer's rate of then, which is none of the user's."""
+    x, y, *validation = digits
+    model, path = compiled(), str(tmp_path / "weights")
+    data = {"validation_data": tuple(validation), "verbose": 0, "batch_size": 64}
+
+    def fit(callback):
+        learned = LearnedLearningRate(verbose=0)
+        model.fit(x, y, epochs=3, callbacks=[learned, callback], **data)
+
+    fit(keras.callbacks.ModelCheckpoint(path + "{epoch}", save_weights_only=True))
+    for epoch in (3, 2):
+        model.load_weights(f"{path}{epoch}")
+        found = float(backends.to_numpy(model.optimizer.learning_rate))
+        assert found != np.float32(1e-3)
+        assert optimizers.compiled_rate(model.optimizer) == np.float32(1e-3)
+    again = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, _: model.load_weights(f"{path}{3 - epoch}")
+    )
+    fit(again)
+    assert optimizers.compiled_rate(model.optimizer) == np.float32(1e-3)
+    model.optimizer.learning_rate = 0.25
+    assert optimizers.compiled_rate(model.optimizer) == 0.25

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import warnings
 
 import keras
 import pytest
 
 from learned_lr import LearnedLearningRate
-from learned_lr.callback import run_hints
+from learned_lr.callback import backends, run_hints
 from learned_lr.callback.brake import SafetyBrake
 from learned_lr.callback.controlled_run import ControlledRun
 from learned_lr.control.control_loop import ControlLoop
@@ -112,3 +113,23 @@ def test_a_state_that_stays_loses_no_history(digits, compiled, tmp_path):
     with pytest.warns(UserWarning, match="could not remove its state"):
         history = _fit(compiled(), digits, _learned(backup_dir=str(tmp_path)))
     assert len(history.history["loss"]) == 1
+
+
+class _TrainedByAnother(keras.Sequential):
+    """The optimizer that it is compiled with makes no update."""
+
+    def train_step(self, data):
+        return {"loss": self.compiled_loss(data[1], self(data[0]))}
+
+
+@pytest.mark.skipif(not backends.IS_KERAS_2, reason="a train_step of Keras 2")
+def test_an_optimizer_that_trains_nothing_is_told_once(digits, compiled):
+    idle = "Expected updates by the optimizer .* found none in 10 steps"
+    for make, is_told in ((_TrainedByAnother, True), (keras.Sequential, False)):
+        ends = [keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax")]
+        model = compiled(make([keras.layers.Input((8, 8, 1)), *ends]))
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            _fit(model, digits, _learned(), epochs=6)
+        found = [w for w in warned if re.match(idle, str(w.message))]
+        assert len(found) == is_told

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 import pytest
 
 from learned_lr import LearnedLearningRate
+from learned_lr.callback import backends
 from learned_lr.callback.run_length import going_on, run_length
 
 
@@ -17,6 +19,8 @@ from learned_lr.callback.run_length import going_on, run_length
         ({"steps": 20, "epochs": 4}, 500, 3, (500, 60)),
         ({"steps": None, "epochs": 4}, 500, 3, (500, 0)),
         ({}, 500, 0, (500, 0)),
+        # Keras rounds a fraction up.
+        ({"steps": 19.5, "epochs": 4}, None, 3, (80, 60)),
     ],
 )
 def test_length_and_what_is_done(params, num_training_steps, epoch, expected):
@@ -93,3 +97,37 @@ def test_states_are_kept_until_the_run_ends(digits, tmp_path):
         kept.append([*tmp_path.rglob("*.npz")] != [])
     assert callback._run.step == 40
     assert kept == [True, False]
+
+
+@pytest.mark.parametrize("count", [np.int64, np.int32])
+def test_numbers_of_numpy(digits, compiled, count):
+    """A run whose rates fall at last, which a hold before them hides."""
+    x, y, *validation = digits
+    callback = LearnedLearningRate(verbose=0)
+    arguments = {"epochs": count(5), "steps_per_epoch": count(20), "verbose": 0}
+    model, data = compiled(), {"validation_data": tuple(validation)}
+    model.fit(
+        np.resize(x, (3200, 8, 8, 1)),
+        np.resize(y, 3200),
+        callbacks=[callback],
+        **data,
+        **arguments,
+    )
+    assert len(callback.schedule.learning_rates) == 100
+    assert all(type(rate) is float for rate in callback.schedule.learning_rates)
+
+
+@pytest.mark.skipif(not backends.IS_KERAS_2, reason="Keras 3 takes none")
+def test_a_fraction_of_steps(digits, compiled):
+    x, y, *validation = digits
+    callback = LearnedLearningRate(verbose=0)
+    data = {"validation_data": tuple(validation), "steps_per_epoch": 640 / 36}
+    compiled().fit(
+        np.resize(x, (1280, 8, 8, 1)),
+        np.resize(y, 1280),
+        epochs=2,
+        callbacks=[callback],
+        verbose=0,
+        **data,
+    )
+    assert len(callback.schedule.learning_rates) == 36

@@ -163,3 +163,33 @@ class _Again:
 
     def __iter__(self):
         return iter(self._batches)
+
+
+class _Frame:
+    """As pandas' are."""
+
+    def __init__(self, values):
+        self._values = values
+        self.shape = values.shape
+
+    def __len__(self):
+        return len(self._values)
+
+    def to_numpy(self):
+        return self._values
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "float32"])
+@pytest.mark.parametrize("make", [np.array, _Frame])
+def test_arrays_of_floats_are_cast_as_fit_casts_them(dtype, make):
+    inputs, targets, _ = samples.take((make(_INPUTS.astype(dtype)), _TARGETS), 10)
+    assert inputs.dtype == np.float32 and targets.dtype == _TARGETS.dtype
+    pair = samples.whole((make(_INPUTS.astype(dtype)), None))
+    assert pair[0].dtype == np.float32 and len(pair[0]) == 100 and pair[1] is None
+
+
+def test_tensors_of_a_pipeline_stay_as_they_are():
+    tf = pytest.importorskip("tensorflow")
+    data = tf.data.Dataset.from_tensor_slices(_INPUTS.astype(np.float64)).batch(8)
+    inputs, *_ = samples.take(data, 10)
+    assert inputs.dtype == np.float64
