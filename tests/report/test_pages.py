@@ -133,9 +133,9 @@ def test_sections_are_linked():
 
 def test_labels_are_set_flush_left_and_quiet_rows_in_grey():
     elements = _Elements(html_page("title", "", BLOCKS))
-    for tag in ("th", "td"):
+    for tag, label in (("th", "label"), ("td", "label long")):
         classes = [a.get("class") for a in elements.attributes(tag)]
-        assert classes == ["label", None] * (len(classes) // 2)
+        assert classes == [label, None] * (len(classes) // 2)
     rows = [a.get("class") for a in elements.attributes("tr")]
     assert rows == [None, None, "quiet"]
 
