@@ -16,7 +16,7 @@ from learned_lr.callback.run_length import epoch_steps
 _MANY_EPOCHS, _MANY_PATIENCES = 200, 20
 # So many times of its length a run may be trained without a word: epochs are seldom whole multiples of it.
 _LONGER = 1.1
-# By optimizer: how many runs of one epoch have begun.
+# By optimizer: how many fits of one epoch have begun.
 _NUM_SHORT_RUNS: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 
 
@@ -40,6 +40,9 @@ def warn(
     """
     if num_training_steps is not None:
         _warn_of_end(callbacks, params, num_training_steps, epoch, run)
+    epochs = params.get("epochs") or 0
+    if num_training_steps is None and epochs == epoch + 1:
+        _warn_of_single_epochs(optimizer, epoch)
     if run.loop.training_step is not None:
         return
     if epoch > 0:
@@ -48,7 +51,6 @@ def warn(
             f"its first decision scales the rate {run.loop.rate_at(run.step):g}.",
             stacklevel=3,
         )
-    epochs = params.get("epochs") or 0
     if num_training_steps is not None or epoch > 0:
         return
     for other in callbacks:
@@ -62,15 +64,22 @@ def warn(
                 stacklevel=3,
             )
             break
-    if epochs == 1:
-        _NUM_SHORT_RUNS[optimizer] = _NUM_SHORT_RUNS.get(optimizer, 0) + 1
-        if _NUM_SHORT_RUNS[optimizer] == 2:
-            warnings.warn(
-                "LearnedLearningRate begins a second run of one epoch on the same model: each fit "
-                "starts anew, at the initial rate. For one run of many fits give one "
-                "callback num_training_steps, the steps of all of them, and use it in each.",
-                stacklevel=3,
-            )
+
+
+def _warn_of_single_epochs(optimizer: Any, epoch: int) -> None:
+    """Warns of the second fit of one epoch: each is planned to its end alone."""
+    _NUM_SHORT_RUNS[optimizer] = _NUM_SHORT_RUNS.get(optimizer, 0) + 1
+    if _NUM_SHORT_RUNS[optimizer] != 2:
+        return
+    if epoch:
+        found = "goes on for one epoch, as in the fit before: the rate falls to the end of each"
+    else:
+        found = "begins a second run of one epoch on the same model: each fit starts anew, at the initial rate"
+    warnings.warn(
+        f"LearnedLearningRate {found}. For one run of many fits give one callback num_training_steps, the steps of all "
+        "of them, and use it in each.",
+        stacklevel=4,
+    )
 
 
 def warn_of_idle(num_steps: int, num_updates: int) -> None:

@@ -45,6 +45,16 @@ def test_the_second_run_of_one_epoch_is_told_once(digits, compiled):
             _fit(model, digits, _learned(), epochs=2)
 
 
+def test_a_run_of_one_epoch_after_the_other_is_told_once(digits, compiled):
+    model, callback = compiled(), _learned()
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        for epoch in range(4):
+            _fit(model, digits, callback, initial_epoch=epoch, epochs=epoch + 1)
+    told = "goes on for one epoch, .* give one callback num_training_steps"
+    assert len([w for w in warned if re.search(told, str(w.message))]) == 1
+
+
 @pytest.mark.parametrize(
     "epochs, patience, length, is_told",
     [
