@@ -96,8 +96,10 @@ class _Rates:
     num_updates: int = 0
 
     def is_own(self, found: float, like: Any) -> bool:
-        """Whether a rate was set here, which a checkpoint of weights may bring back."""
-        return any(backends.rounded(r, like) == found for r in reversed(self.own))
+        """Whether a rate was set here in mid-run, which a checkpoint of weights may bring back."""
+        is_compiled = found == backends.rounded(self.compiled, like)
+        rates = reversed(() if is_compiled else self.own)
+        return any(backends.rounded(rate, like) == found for rate in rates)
 
 
 _RATES: weakref.WeakKeyDictionary[Any, _Rates] = weakref.WeakKeyDictionary()
