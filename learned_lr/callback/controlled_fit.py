@@ -24,9 +24,9 @@ from learned_lr.callback.state_files import StateFiles
 from learned_lr.callback.train_log import TrainLog
 from learned_lr.control import measurements
 
-# An optimizer without an update for so many intervals and steps trains nothing; one that scales losses leaves out the
-# first ones, and others accumulate some.
-_IDLE_INTERVALS, _IDLE_STEPS = 2, 10
+# An optimizer without an update for so many intervals and steps trains nothing; others accumulate some. One that scales
+# losses leaves out steps until it has found its scale, halving it each time.
+_IDLE_INTERVALS, _IDLE_STEPS, _IDLE_STEPS_OF_SCALES = 2, 10, 60
 
 
 class ControlledFit:
@@ -226,10 +226,13 @@ class ControlledFit:
     def _check_updates(self) -> None:
         """Looks once whether it is the compiled optimizer that trains."""
         run = self.run
-        enough = max(_IDLE_INTERVALS * run.loop.control_interval, _IDLE_STEPS)
+        optimizer = self._model.optimizer
+        is_scaling = optimizers.inner(optimizer) is not optimizer
+        steps = _IDLE_STEPS_OF_SCALES if is_scaling else _IDLE_STEPS
+        enough = max(_IDLE_INTERVALS * run.loop.control_interval, steps)
         if self._begun is None or run.step - self._begun[0] < enough:
             return
-        num_updates = optimizers.num_updates(self._model.optimizer)
+        num_updates = optimizers.num_updates(optimizer)
         run_hints.warn_of_idle(run.step - self._begun[0], num_updates - self._begun[1])
         self._begun = None
 

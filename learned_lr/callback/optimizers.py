@@ -89,17 +89,30 @@ def decay(optimizer: Any) -> float:
 
 @dataclasses.dataclass
 class _Rates:
-    """What an optimizer was compiled with, all that it was set to, and its count of updates at the latest fit's end."""
+    """What an optimizer was compiled with, all that it was set to, and the most updates that it was seen with."""
 
     compiled: float
     own: array.array[float]
     num_updates: int = 0
 
-    def is_own(self, found: float, like: Any) -> bool:
-        """Whether a rate was set here in mid-run, which a checkpoint of weights may bring back."""
+    def is_own(self, found: float, like: Any, is_back: bool) -> bool:
+        """Whether a checkpoint of weights may have brought a rate back.
+
+        Args:
+          found: float, the rate.
+          like: the variable that holds it.
+          is_back: whether the optimizer has fewer updates than it had; else the compiled rate, whose checkpoints are
+            from before the run, was set by somebody.
+        """
         is_compiled = found == backends.rounded(self.compiled, like)
-        rates = reversed(() if is_compiled else self.own)
+        rates = reversed(() if is_compiled and not is_back else self.own)
         return any(backends.rounded(rate, like) == found for rate in rates)
+
+    def see(self, optimizer: Any) -> bool:
+        """Looks at the count of updates; returns whether it has been higher."""
+        count, before = num_updates(optimizer), self.num_updates
+        self.num_updates = max(count, before)
+        return count < before
 
 
 _RATES: weakref.WeakKeyDictionary[Any, _Rates] = weakref.WeakKeyDictionary()
@@ -116,7 +129,7 @@ def compiled_rate(optimizer: Any) -> float:
     # it may be the user who has set a rate that was set here as well.
     is_latest = found in (backends.rounded(r, rate) for r in rates.own[-2:])
     is_back = num_updates(optimizer) < rates.num_updates
-    is_own = is_latest or (is_back and rates.is_own(found, rate))
+    is_own = is_latest or (is_back and rates.is_own(found, rate, is_back))
     return rates.compiled if is_own else found
 
 
@@ -153,8 +166,8 @@ class OwnedRate:
     def set(self, learning_rate: float) -> None:
         """Sets the rate of the next step, also in the middle of a `fit`; no device is waited for."""
         optimizer = self._model.optimizer
-        state = running_fit.jax_optimizer_state(self._model)
-        if state is None:
+        states = running_fit.jax_optimizer_states(self._model)
+        if states is None:
             backends.sync(self._model)
         rate = optimizer.learning_rate
         optimizer.learning_rate = learning_rate
@@ -163,15 +176,16 @@ class OwnedRate:
         # JAX trains with a copy, and in the legacy optimizers of Keras 2 the rate may be a number still.
         is_all = backends.name() != "jax" and hasattr(rate, "assign")
         self._assign = backends.assigning(rate) if is_all else None
-        if state is not None:
+        if states is not None:
             index = next(i for i, v in enumerate(optimizer.variables) if v is rate)
-            state[index] = rate.value
+            for state in states:
+                state[index] = rate.value
 
     def give_back(self) -> None:
         """Leaves the optimizer with the rate it was compiled with, from which another fit starts."""
         self.set(self._known.compiled)
         self._set = None
-        self._known.num_updates = num_updates(self._model.optimizer)
+        self._known.see(self._model.optimizer)
 
     def check(self) -> None:
         """Raises ValueError if the rate is another than was set; waits for the device.
@@ -180,9 +194,10 @@ class OwnedRate:
         """
         rate = self._model.optimizer.learning_rate
         found = float(backends.to_numpy(rate))
+        is_back = self._known.see(self._model.optimizer)
         if self._set is None or found == backends.rounded(self._set, rate):
             return
-        if self._known.is_own(found, rate):
+        if self._known.is_own(found, rate, is_back):
             self.set(self._set)
         else:
             raise ValueError(

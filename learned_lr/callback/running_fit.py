@@ -97,10 +97,11 @@ def arguments(
     )
 
 
-def jax_optimizer_state(model: keras.Model) -> list[Any] | None:
-    """Returns the list of the optimizer's values that a JAX `fit` hands from one step to the next.
+def jax_optimizer_states(model: keras.Model) -> list[Any] | None:
+    """Returns the lists of the optimizer's values that a JAX `fit` keeps between two steps.
 
-    The list itself, so that what is put into it reaches the next step. Between two steps the
+    The lists themselves, so that what is put into them reaches the next step: that which is handed to it, and the copy
+    from which another callback that looks at its `model` brings the variables up to date. Between two steps the
     variables hold nothing that matters, and bringing all of them up to date and back costs more
     than a step of a deep model.
 
@@ -108,17 +109,22 @@ def jax_optimizer_state(model: keras.Model) -> list[Any] | None:
       model: a model, from a callback of a batch.
 
     Returns:
-      As many arrays as the optimizer has variables, in their order; None where the variables count, or where the list
-      can't be seen.
+      Lists of as many arrays as the optimizer has variables, in their order; None where the variables count, or where
+      the lists can't be seen.
     """
     if backends.name() != "jax" or getattr(model, "_jax_state_synced", True):
         return None
     state = (_locals_of_fit(model) or {}).get("state")
     if not isinstance(state, tuple) or len(state) != 4:
         return None
-    values = state[2]  # After the weights and what else is in the layers.
-    is_list = isinstance(values, list)
-    return values if is_list and len(values) == len(model.optimizer.variables) else None
+    # After the weights and what else is in the layers. Keras makes a copy of a list that a model gets as an attribute.
+    lists = [
+        state[2],
+        (getattr(model, "_jax_state", None) or {}).get("optimizer_variables"),
+    ]
+    size = len(model.optimizer.variables)
+    are_lists = all(isinstance(x, list) and len(x) == size for x in lists)
+    return lists if are_lists else None
 
 
 def _report(

@@ -94,6 +94,22 @@ def test_every_step_trains_at_its_own_rate(compiled):
     assert history["learning_rate"][3] == rates[-1]
 
 
+class _LooksAtTheModel(keras.callbacks.Callback):
+    """On JAX Keras then brings the model's variables up to date."""
+
+    def on_train_batch_begin(self, batch, logs=None):
+        assert self.model is not None
+
+
+@pytest.mark.parametrize("is_last", [True, False])
+def test_another_callback_looks_at_the_model_at_every_step(compiled, is_last):
+    model, callback = _one_weight_a_step(compiled), _learned()
+    callbacks = [callback, _LooksAtTheModel()]
+    _fit(model, *(callbacks if is_last else reversed(callbacks)))
+    expected = _planned_rates(callback).astype(np.float32)
+    np.testing.assert_array_equal(_trained_rates(model), expected)
+
+
 def test_an_optimizer_inside_another(compiled):
     module = getattr(keras, "mixed_precision", None)
     wrapper = getattr(module, "LossScaleOptimizer", None)

@@ -146,3 +146,22 @@ def test_a_checkpoint_brings_no_rate_back(digits, compiled, tmp_path):
     assert optimizers.compiled_rate(model.optimizer) == np.float32(1e-3)
     model.optimizer.learning_rate = 0.25
     assert optimizers.compiled_rate(model.optimizer) == 0.25
+
+
+@pytest.mark.skipif(backends.IS_KERAS_2, reason="weights of Keras 3 hold the optimizer")
+def test_weights_of_before_the_run_bring_no_rate_back(digits, compiled, tmp_path):
+    x, y, *validation = digits
+    model, path = compiled(), str(tmp_path / "first.weights.h5")
+    back = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda _: model.save_weights(path),
+        on_epoch_end=lambda epoch, _: model.load_weights(path),
+    )
+    for _ in range(2):
+        model.fit(
+            *(x, y),
+            epochs=4,
+            validation_data=tuple(validation),
+            callbacks=[LearnedLearningRate(verbose=0), back],
+            verbose=0,
+        )
+        assert optimizers.compiled_rate(model.optimizer) == np.float32(1e-3)
